@@ -1,0 +1,313 @@
+package sched
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// account is an owner's side in one pool: what it is guaranteed and has, and
+// the queue of what it wants. Accounts form the owner tree of their pool.
+type account struct {
+	name     string
+	pool     *pool
+	parent   *account
+	children []*account
+	known    bool // its owner exists; the account of unknown owners is not
+
+	quota, limit vec
+	weight       int64
+	priority     int32
+
+	used    vec // granted or promised
+	firm    vec // the non-preemptible part of used
+	running int // pods
+	// victims are its running preemptible workloads by ascending priority;
+	// inside a priority, those that started first come first.
+	victims []*victims
+
+	awake heap[*account] // children with something to try
+	queue heap[*entry]   // entries to try, on leaves
+	at    int            // place in parent.awake
+	// blocked are the entries that sleep until used or firm falls.
+	blocked []*entry
+	eased   bool
+}
+
+type victims struct {
+	priority int32
+	list     []*workload
+}
+
+func newAccount(name string, p *pool, parent *account) *account {
+	a := &account{name: name, pool: p, parent: parent, at: -1, weight: 1, limit: NoLimit.vec()}
+	a.quota = vec{0, Unbounded, Unbounded}
+	a.awake = heap[*account]{less: accountLess, at: func(x *account) *int { return &x.at }}
+	a.queue = heap[*entry]{less: entryLess, at: func(x *entry) *int { return &x.at }}
+	if parent != nil {
+		parent.children = append(parent.children, a)
+	}
+	return a
+}
+
+// strangers is the name of the account of workloads whose owner is not known.
+const strangers = ""
+
+// buildAccounts lays out the owner tree of every pool afresh, and charges it
+// with everything held. It is called when owners came, went or moved.
+func (e *Engine) buildAccounts() {
+	e.treeDirty = false
+	for _, p := range e.poolList {
+		p.accounts = map[string]*account{}
+		p.root = newAccount("", p, nil)
+		p.root.quota = NoLimit.vec()
+		p.root.known = true
+		p.accounts[strangers] = newAccount(strangers, p, p.root)
+		for _, name := range slices.Sorted(maps.Keys(e.owners)) {
+			e.openAccount(p, name, 0)
+		}
+		p.asleep = nil
+		p.hope++
+	}
+	for _, n := range e.nodes {
+		for _, h := range n.holders {
+			if h.w != nil && h.in&inLater != 0 {
+				e.charge(h, true)
+			}
+		}
+	}
+	for _, w := range e.sortedWorkloads() {
+		w.queue, w.victim, w.victimAcct = nil, nil, nil
+	}
+	e.queues = map[queueKey]*queue{}
+	for _, w := range e.sortedWorkloads() {
+		for _, h := range w.held() {
+			e.addVictim(h)
+		}
+		e.requeue(w)
+	}
+}
+
+// openAccount returns the account of an owner, opening its parents' first. A
+// chain of parents that never ends hangs below the root.
+func (e *Engine) openAccount(p *pool, name string, depth int) *account {
+	if a := p.accounts[name]; a != nil {
+		return a
+	}
+	o := e.owners[name]
+	parent := p.root
+	if o.Parent != "" && e.owners[o.Parent] != nil && depth <= len(e.owners) && !e.cyclic(name) {
+		parent = e.openAccount(p, o.Parent, depth+1)
+	}
+	a := newAccount(name, p, parent)
+	a.known = true
+	a.configure(o)
+	p.accounts[name] = a
+	return a
+}
+
+func (e *Engine) cyclic(name string) bool {
+	seen := map[string]bool{}
+	for at := name; at != ""; {
+		if seen[at] {
+			return true
+		}
+		seen[at] = true
+		o := e.owners[at]
+		if o == nil {
+			return false
+		}
+		at = o.Parent
+	}
+	return false
+}
+
+// configure takes over what the owner is guaranteed in the account's pool.
+func (a *account) configure(o *Owner) {
+	op, ok := o.Pools[a.pool.Name]
+	if !ok {
+		op = OwnerPool{Quota: Amount{CPU: Unbounded, Memory: Unbounded}, Limit: NoLimit, Weight: 1}
+	}
+	a.quota, a.limit = op.Quota.vec(), op.Limit.vec()
+	a.weight, a.priority = op.Weight, op.Priority
+}
+
+// accountOf returns the account that pays for w in p.
+func (p *pool) accountOf(w *workload) *account {
+	if a := p.accounts[w.Owner]; a != nil && w.Owner != strangers {
+		return a
+	}
+	return p.accounts[strangers]
+}
+
+// charge books h on its account and all above it.
+func (e *Engine) charge(h *holding, on bool) {
+	if e.treeDirty {
+		return
+	}
+	for a := h.acct(); a != nil; a = a.parent {
+		if on {
+			a.used.add(h.charge)
+			a.running++
+		} else {
+			a.used.sub(h.charge)
+			a.running--
+		}
+		if !h.w.Preemptible {
+			if on {
+				a.firm.add(h.charge)
+			} else {
+				a.firm.sub(h.charge)
+			}
+		}
+		if e.tx == nil && !e.quiet {
+			if a.parent != nil {
+				a.parent.awake.fix(a)
+			}
+			if !on {
+				e.easeOne(a)
+			}
+		}
+	}
+}
+
+// ease notes that accounts from a upwards have room that they had not.
+func (e *Engine) ease(a *account) {
+	for ; a != nil; a = a.parent {
+		if a.parent != nil {
+			a.parent.awake.fix(a)
+		}
+		e.easeOne(a)
+	}
+}
+
+func (e *Engine) easeOne(a *account) {
+	if len(a.blocked) > 0 && !a.eased {
+		a.eased = true
+		e.eased = append(e.eased, a)
+	}
+}
+
+// settle repairs the places of h's accounts after a transaction charged them.
+func (e *Engine) settle(h *holding) {
+	for a := h.acct(); a.parent != nil; a = a.parent {
+		a.parent.awake.fix(a)
+	}
+}
+
+// underQuota reports whether a has room in its quota, in every bounded
+// resource of it.
+func (a *account) underQuota() bool {
+	for i, q := range a.quota {
+		if q >= 0 && (q > 0 || i == 0) && a.used[i] >= q {
+			return false
+		}
+	}
+	return true
+}
+
+// standing is how full a's quota is (when under it), or what it borrows as a
+// part of the pool (when not), by its dominant resource.
+func (a *account) standing(used vec, under bool) int64 {
+	most := int64(0)
+	for i, q := range a.quota {
+		switch {
+		case q < 0:
+		case under:
+			most = max(most, share(used[i], q))
+		default:
+			most = max(most, share(used[i]-q, a.pool.total[i]))
+		}
+	}
+	return most
+}
+
+// accountLess is the order in which siblings are served: those under quota
+// first, by how full it is; then by priority band; then by borrowed share over
+// weight. Ties go by name, strangers last.
+func accountLess(a, b *account) bool { return accountCmp(a, b) < 0 }
+
+func accountCmp(a, b *account) int {
+	ua, ub := a.underQuota(), b.underQuota()
+	if ua != ub {
+		return sign(ua)
+	}
+	sa, sb := a.standing(a.used, ua), b.standing(b.used, ub)
+	c := 0
+	if ua {
+		c = cmp.Compare(sa, sb)
+	} else if c = cmp.Compare(b.priority, a.priority); c == 0 {
+		c = ratioCmp(sa, a.weight, sb, b.weight)
+	}
+	if c != 0 {
+		return c
+	}
+	return cmp.Or(boolCmp(a.name == strangers, b.name == strangers), cmp.Compare(a.name, b.name))
+}
+
+func boolCmp(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// gate returns the first account from a upwards that forbids a charge, and
+// whether by its quota (for work that is not preemptible) or by its limit.
+func (a *account) gate(charge vec, firm bool) (at *account, why Reason) {
+	for at = a; at != nil; at = at.parent {
+		used, owned := at.used, at.firm
+		used.add(charge)
+		owned.add(charge)
+		switch {
+		case firm && owned.over(at.quota, charge):
+			return at, ReasonOverQuota
+		case used.over(at.limit, charge):
+			return at, ReasonOverLimit
+		}
+	}
+	return nil, ""
+}
+
+// addVictim lists h's workload among those that may have to give way.
+func (e *Engine) addVictim(h *holding) {
+	if h.in&inFixed != 0 || h.in&inLater == 0 {
+		return
+	}
+	w := h.w
+	if w.victim != nil {
+		return
+	}
+	a := h.acct()
+	i, ok := slices.BinarySearchFunc(a.victims, w.Priority, func(v *victims, p int32) int { return cmp.Compare(v.priority, p) })
+	if !ok {
+		a.victims = slices.Insert(a.victims, i, &victims{priority: w.Priority})
+	}
+	v := a.victims[i]
+	w.victim, w.victimSince, w.victimAcct = v, w.since(), a
+	at, _ := slices.BinarySearchFunc(v.list, w, victimCmp)
+	v.list = slices.Insert(v.list, at, w)
+}
+
+// dropVictim takes w off the list.
+func (e *Engine) dropVictim(w *workload) {
+	if w.victim == nil {
+		return
+	}
+	v := w.victim
+	if i, ok := slices.BinarySearchFunc(v.list, w, victimCmp); ok {
+		v.list = slices.Delete(v.list, i, i+1)
+	}
+	if len(v.list) == 0 {
+		a := w.victimAcct
+		a.victims = slices.DeleteFunc(a.victims, func(x *victims) bool { return x == v })
+	}
+	w.victim, w.victimAcct = nil, nil
+}
+
+func victimCmp(a, b *workload) int {
+	return cmp.Or(cmp.Compare(a.victimSince, b.victimSince), cmp.Compare(a.ID, b.ID))
+}

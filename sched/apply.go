@@ -1,0 +1,207 @@
+package sched
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Apply tells the engine of a change. It returns an error, and changes
+// nothing, when the event contradicts itself or names what is not known.
+func (e *Engine) Apply(ev Event) error {
+	switch ev := ev.(type) {
+	case NodeSet:
+		return e.setNode(ev.Node)
+	case NodeGone:
+		e.dropNode(ev.Name)
+	case PoolSet:
+		return e.setPool(ev.Pool)
+	case PoolGone:
+		if p := e.pools[ev.Name]; p != nil {
+			return e.setPool(Pool{Name: ev.Name})
+		}
+	case OwnerSet:
+		return e.setOwner(ev.Owner)
+	case OwnerGone:
+		if e.owners[ev.Name] != nil {
+			delete(e.owners, ev.Name)
+			e.treeDirty = true
+		}
+	case WorkloadSet:
+		return e.setWorkload(ev.Workload)
+	case WorkloadGone:
+		e.dropWorkload(ev.ID)
+	case PodSet:
+		return e.setPod(ev)
+	case PodGone:
+		e.dropPod(ev.ID)
+	case PodGranted:
+		return e.podGranted(ev)
+	case PodLeaving:
+		e.podLeaving(ev.ID)
+	case EvictFailed:
+		e.evictFailed(ev.ID)
+	case GrantFailed:
+		e.grantFailed(ev.ID)
+	case Occupied:
+		return e.occupied(ev)
+	case Vacated:
+		e.vacated(ev.ID)
+	default:
+		return fmt.Errorf("unknown event %T", ev)
+	}
+	return nil
+}
+
+func (e *Engine) setPool(p Pool) error {
+	for _, rule := range []string{p.GPUPlacement, p.CPUPlacement} {
+		if rule != "" && !slices.Contains(Rules, rule) {
+			return fmt.Errorf("pool %q: placement %q is not one of %q", p.Name, rule, Rules)
+		}
+	}
+	q := e.pool(p.Name)
+	p.Name = q.Name
+	if q.Pool == p {
+		return nil
+	}
+	q.Pool = p
+	q.log, q.logBase = nil, q.logBase+len(q.log)+1 // all scores are void
+	q.hope++
+	return nil
+}
+
+func (e *Engine) setOwner(o Owner) error {
+	if o.Name == "" {
+		return fmt.Errorf("owner without a name")
+	}
+	for name, op := range o.Pools {
+		if op.Weight < 0 {
+			return fmt.Errorf("owner %q, pool %q: weight %d is negative; use 0 or more", o.Name, name, op.Weight)
+		}
+		e.pool(name)
+	}
+	for _, name := range o.PoolOrder {
+		e.pool(name)
+	}
+	old := e.owners[o.Name]
+	o.Pools, o.PoolOrder = maps.Clone(o.Pools), slices.Clone(o.PoolOrder)
+	e.owners[o.Name] = &o
+	if old != nil && reflect.DeepEqual(*old, o) {
+		return nil
+	}
+	if old == nil || e.treeDirty || old.Parent != o.Parent || !slices.Equal(old.PoolOrder, o.PoolOrder) ||
+		!slices.Equal(sortedKeys(old.Pools), sortedKeys(o.Pools)) {
+		e.treeDirty = true
+		return nil
+	}
+	for _, p := range e.poolList {
+		if a := p.accounts[o.Name]; a != nil {
+			a.configure(&o)
+			p.reconfigured()
+		}
+	}
+	return nil
+}
+
+// reconfigured voids all answers about p: quotas or totals changed.
+func (p *pool) reconfigured() {
+	p.stale = true
+	p.hope++
+}
+
+func (e *Engine) setWorkload(w Workload) error {
+	switch {
+	case w.ID == "":
+		return fmt.Errorf("workload without an ID")
+	case w.Min < 0:
+		return fmt.Errorf("workload %q: minimum %d is negative", w.ID, w.Min)
+	}
+	w.Min = max(w.Min, 1)
+	for _, name := range w.Pools {
+		e.pool(name)
+	}
+	x := e.workload(w.ID)
+	if x.declared && reflect.DeepEqual(x.Workload, w) {
+		return nil
+	}
+	w.Pools = slices.Clone(w.Pools)
+	if x.declared && x.Owner == w.Owner && x.Preemptible == w.Preemptible && x.Priority == w.Priority {
+		x.Workload = w
+	} else {
+		e.rebook(x, func() { x.Workload = w })
+	}
+	x.declared = true
+	if w.Suspended && x.booking != nil {
+		e.unbook(x.booking)
+	}
+	e.requeue(x)
+	return nil
+}
+
+// rebook changes what decides how x's holdings are accounted for.
+func (e *Engine) rebook(x *workload, change func()) {
+	e.dropVictim(x)
+	held := x.holdings()
+	was := make([]hold, len(held))
+	for i, h := range held {
+		was[i] = h.in
+		e.put(h, 0)
+	}
+	change()
+	for i, h := range held {
+		in := was[i]
+		if h.pod != nil && h.pod.state == granted {
+			in = x.runningIn()
+		}
+		e.put(h, in)
+		e.addVictim(h)
+	}
+}
+
+// runningIn is in which views a running pod of w counts.
+func (w *workload) runningIn() hold {
+	if w.Preemptible {
+		return inLater | inActual
+	}
+	return inLater | inActual | inFixed
+}
+
+// holdings returns everything that is held for w.
+func (w *workload) holdings() []*holding {
+	var out []*holding
+	for _, p := range w.sorted() {
+		if p.hold != nil {
+			out = append(out, p.hold)
+		}
+	}
+	for _, s := range w.seats {
+		out = append(out, s.hold)
+	}
+	return out
+}
+
+// workload returns the workload of that ID, making it when it is new.
+func (e *Engine) workload(id string) *workload {
+	w := e.workloads[id]
+	if w == nil {
+		w = &workload{Workload: Workload{ID: id, Min: 1}, pods: map[string]*pod{}, at: -1}
+		e.workloads[id] = w
+	}
+	return w
+}
+
+func (e *Engine) dropWorkload(id string) {
+	w := e.workloads[id]
+	if w == nil {
+		return
+	}
+	for _, p := range w.sorted() {
+		e.dropPod(p.id)
+	}
+	for len(w.seats) > 0 {
+		e.unseat(w.seats[0])
+	}
+	e.dequeue(w)
+	delete(e.workloads, id)
+}

@@ -1,0 +1,185 @@
+package sched
+
+import "slices"
+
+// booking is a promise: places for pods of one workload that are not free yet.
+type booking struct {
+	w        *workload
+	holdings []*holding
+}
+
+// seat is a place that a pod was moved to, held for its successor.
+type seat struct {
+	w     *workload
+	hold  *holding
+	until Time
+}
+
+// Promises returns the starts that wait for pods to leave, in order.
+func (e *Engine) Promises() []Promise {
+	var out []Promise
+	for _, b := range e.bookings {
+		for _, h := range b.holdings {
+			out = append(out, Promise{Workload: b.w.ID, Pod: h.pod.id, Grant: grantOf(h), After: inTheWay(h)})
+		}
+	}
+	return out
+}
+
+// inTheWay returns the leaving pods that overlap with a promised place.
+func inTheWay(h *holding) []string {
+	var out []string
+	short := !h.resourcesFree()
+	for _, o := range h.node.holders {
+		if o.pod == nil || o.pod.state != leaving {
+			continue
+		}
+		overlap := short || slices.ContainsFunc(o.parts, func(p part) bool {
+			return slices.ContainsFunc(h.parts, func(q part) bool { return q.dev == p.dev })
+		})
+		if overlap {
+			out = append(out, o.pod.id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// book promises the placed holdings to w's pods, or starts them if the places
+// are free already.
+func (e *Engine) book(w *workload, held []*holding) {
+	b := &booking{w: w, holdings: held}
+	for _, h := range held {
+		w.dropWaiting(h.pod)
+		h.pod.state, h.pod.hold = promised, h
+		w.place(h.pod)
+		e.put(h, inLater|inFixed)
+	}
+	w.booking = b
+	if !e.deciding || !e.keep(b) {
+		e.bookings = append(e.bookings, b)
+		e.vacancies++
+		e.requeue(w)
+	}
+}
+
+// unbook takes a promise back; its pods wait again.
+func (e *Engine) unbook(b *booking) {
+	if i := slices.Index(e.bookings, b); i >= 0 {
+		e.bookings = slices.Delete(e.bookings, i, i+1)
+	}
+	b.w.booking = nil
+	for _, h := range b.holdings {
+		e.put(h, 0)
+		b.w.displace(h.pod)
+		b.w.addWaiting(h.pod)
+	}
+	e.requeue(b.w)
+}
+
+// keepPromises starts the workloads whose places have become free.
+func (e *Engine) keepPromises() {
+	if e.vacancies == e.vacanciesSeen {
+		return
+	}
+	e.vacanciesSeen = e.vacancies
+	kept := make([]*booking, 0, len(e.bookings))
+	for _, b := range e.bookings {
+		if !e.keep(b) {
+			kept = append(kept, b)
+		}
+	}
+	e.bookings = kept
+}
+
+// keep starts b's pods if their places are free.
+func (e *Engine) keep(b *booking) bool {
+	if !e.occupy(b) {
+		return false
+	}
+	b.w.booking = nil
+	for _, h := range b.holdings {
+		e.put(h, b.w.runningIn())
+		h.pod.state, h.pod.since = granted, e.now
+		e.addVictim(h)
+		e.say(h)
+	}
+	e.requeue(b.w)
+	return true
+}
+
+// occupy lets b's places count as actually held when all are free, whole or
+// not at all.
+func (e *Engine) occupy(b *booking) bool {
+	e.begin()
+	for _, h := range b.holdings {
+		if !h.clear() {
+			e.rollback()
+			return false
+		}
+		e.put(h, h.in|inActual)
+	}
+	e.commit()
+	return true
+}
+
+// clear reports whether h's place is free at this moment.
+func (h *holding) clear() bool {
+	for _, p := range h.parts {
+		d := &h.node.devices[p.dev]
+		u := &d.used[actual]
+		if h.shape.whole && u.n > 0 || u.mem+p.mem > d.mem || u.comp+p.comp > d.comp {
+			return false
+		}
+	}
+	return h.resourcesFree()
+}
+
+func (h *holding) resourcesFree() bool {
+	for i, amount := range h.need {
+		if amount > 0 && h.node.left(i, actual) < amount {
+			return false
+		}
+	}
+	return true
+}
+
+// sit gives a new pod the place that its predecessor was moved to, if any.
+func (e *Engine) sit(p *pod) bool {
+	w := p.w
+	i := slices.IndexFunc(w.seats, func(s *seat) bool { return s.hold.shape == p.shape })
+	if i < 0 || w.booking != nil {
+		return false
+	}
+	h := w.seats[i].hold
+	w.seats = slices.Delete(w.seats, i, i+1)
+	h.pod = p
+	e.book(w, []*holding{h})
+	return true
+}
+
+// expire gives up the places of moved pods that have no successor in time.
+func (e *Engine) expire() {
+	for _, w := range e.sortedWorkloads() {
+		for _, s := range slices.Clone(w.seats) {
+			if s.until <= e.now {
+				e.unseat(s)
+			} else {
+				e.wakeAt(s.until)
+			}
+		}
+	}
+}
+
+func (e *Engine) unseat(s *seat) {
+	s.w.seats = slices.DeleteFunc(s.w.seats, func(x *seat) bool { return x == s })
+	e.put(s.hold, 0)
+}
+
+func (e *Engine) unseatHolding(h *holding) {
+	for _, s := range slices.Clone(h.w.seats) {
+		if s.hold == h {
+			e.unseat(s)
+		}
+	}
+}

@@ -1,0 +1,271 @@
+package sched
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// Config is what an engine is built with. The live scheduler and the
+// simulator build theirs from the same values.
+type Config struct {
+	// Fitness answers for classes of [Ask.Fit]; nil lets every pod fit.
+	Fitness Fitness
+	// Effort bounds the steps of planning (nodes examined) that one Decide
+	// spends on reclaim, preemption and consolidation; 0 means DefaultEffort.
+	Effort int
+	// PromiseFor is how long (ms) a place to which a pod was moved is held for
+	// its successor; 0 means DefaultPromiseFor.
+	PromiseFor int64
+}
+
+// The defaults of [Config].
+const (
+	DefaultEffort     = 1024
+	DefaultPromiseFor = 10 * 60 * 1000
+)
+
+// Engine holds the whole state and decides.
+type Engine struct {
+	cfg Config
+	now Time
+
+	resIndex map[string]int
+	resNames []string
+
+	classes    []deviceClass
+	classIndex map[deviceClass]int32
+	shapes     map[string]*shape
+	shapeList  []*shape
+	fitMemo    map[fitKey]string
+	mix        *mix // what pods there are, for the fgd rule
+
+	nodes     []*node
+	nodeIndex map[string]*node
+	pools     map[string]*pool
+	poolList  []*pool // by name
+	ranksOld  bool    // nodes came since ranks were dealt
+
+	owners    map[string]*Owner
+	treeDirty bool
+
+	workloads map[string]*workload
+	pods      map[string]*pod
+	lostOn    map[string]map[string]*pod // by node that is gone or not known yet
+	foreign   map[string]*holding
+	away      map[string]Occupied // occupations of nodes that are not known
+	queues    map[queueKey]*queue
+
+	bookings []*booking
+	// vacancies counts the places that became actually free, so that promises
+	// are looked at only then.
+	vacancies, vacanciesSeen uint64
+
+	eased    []*account
+	deciding bool // inside Decide, where starts can be said
+	effort   int  // steps left in this Decide
+	more     bool // planning was cut short
+	wake     Time
+	out      []Decision
+
+	scratch tx
+	tx      *tx
+	quiet   bool
+}
+
+// New returns an empty engine.
+func New(cfg Config) *Engine {
+	if cfg.Effort <= 0 {
+		cfg.Effort = DefaultEffort
+	}
+	if cfg.PromiseFor <= 0 {
+		cfg.PromiseFor = DefaultPromiseFor
+	}
+	e := &Engine{
+		cfg:        cfg,
+		resIndex:   map[string]int{"cpu": resCPU, "memory": resMemory, "pods": resPods},
+		resNames:   []string{"cpu", "memory", "pods"},
+		classIndex: map[deviceClass]int32{},
+		shapes:     map[string]*shape{},
+		fitMemo:    map[fitKey]string{},
+		nodeIndex:  map[string]*node{},
+		pools:      map[string]*pool{},
+		owners:     map[string]*Owner{},
+		workloads:  map[string]*workload{},
+		pods:       map[string]*pod{},
+		lostOn:     map[string]map[string]*pod{},
+		foreign:    map[string]*holding{},
+		away:       map[string]Occupied{},
+		queues:     map[queueKey]*queue{},
+	}
+	e.pool(DefaultPool)
+	return e
+}
+
+// pool returns the pool of that name, making it when it is new.
+func (e *Engine) pool(name string) *pool {
+	if name == "" {
+		name = DefaultPool
+	}
+	if p := e.pools[name]; p != nil {
+		return p
+	}
+	p := &pool{Pool: Pool{Name: name}}
+	e.pools[name] = p
+	at, _ := slices.BinarySearchFunc(e.poolList, name, func(p *pool, name string) int { return cmp.Compare(p.Name, name) })
+	e.poolList = slices.Insert(e.poolList, at, p)
+	p.accounts = map[string]*account{}
+	p.root = newAccount("", p, nil)
+	p.root.quota = NoLimit.vec()
+	p.accounts[strangers] = newAccount(strangers, p, p.root)
+	e.treeDirty = true
+	return p
+}
+
+// ensure brings up to date what Apply left for later.
+func (e *Engine) ensure() {
+	if e.ranksOld {
+		e.ranksOld = false
+		order := slices.SortedFunc(slices.Values(e.nodes), func(a, b *node) int { return cmp.Compare(a.Name, b.Name) })
+		for i, n := range order {
+			n.rank = int32(i)
+		}
+	}
+	if e.treeDirty {
+		e.buildAccounts()
+	}
+	for _, p := range e.poolList {
+		if p.stale {
+			e.refresh(p)
+		}
+	}
+}
+
+// Decide returns what to do at the time now. It looks only at what can have
+// changed since it was last called. See [Engine.More].
+func (e *Engine) Decide(now Time) []Decision {
+	e.ensure()
+	e.now = max(e.now, now)
+	e.out, e.more, e.effort = nil, false, e.cfg.Effort
+	e.deciding = true
+	defer func() { e.deciding = false }()
+	if e.wake != 0 && e.wake <= e.now {
+		e.wake = 0
+		e.expire()
+		for _, p := range e.poolList {
+			p.hope++
+		}
+	}
+	e.remix()
+	e.keepPromises()
+	for {
+		e.wakeAll()
+		if !e.pass() {
+			break
+		}
+	}
+	for _, p := range e.poolList {
+		for _, en := range p.asleep {
+			e.more = e.more || en.block == blockPlanning
+		}
+	}
+	return e.out
+}
+
+// pass tries what is awake, pool by pool, until all sleep. It reports whether
+// anything was tried.
+func (e *Engine) pass() bool {
+	tried := false
+	for again := true; again; {
+		again = false
+		for _, p := range e.poolList {
+			for en := p.next(); en != nil; en = p.next() {
+				e.try(en)
+				again, tried = true, true
+			}
+		}
+	}
+	return tried
+}
+
+// wakeAll wakes the sleepers whose reasons may be gone.
+func (e *Engine) wakeAll() {
+	for _, a := range e.eased {
+		a.eased = false
+		for _, en := range slices.Clone(a.blocked) {
+			e.wakeEntry(en)
+		}
+	}
+	e.eased = e.eased[:0]
+	for _, p := range e.poolList {
+		if p.seen == p.hope && !e.planningLeft(p) {
+			continue
+		}
+		p.seen = p.hope
+		for _, en := range slices.Clone(p.asleep) {
+			if e.hopeful(en) {
+				e.wakeEntry(en)
+			}
+		}
+	}
+}
+
+func (e *Engine) planningLeft(p *pool) bool {
+	if e.effort <= 0 {
+		return false
+	}
+	return slices.ContainsFunc(p.asleep, func(en *entry) bool { return en.block == blockPlanning })
+}
+
+// hopeful reports whether trying a sleeper anew could help: its head fits now
+// by the sums, or planning that said no has new hope.
+func (e *Engine) hopeful(en *entry) bool {
+	w := en.queue.heap.top()
+	groups := w.wants()
+	if en.block == blockPlanning {
+		return e.effort > 0
+	}
+	if e.roomFor(groups, en.pool) {
+		return true
+	}
+	return en.tried != en.pool.hope && e.mayPlan(w, en, groups)
+}
+
+// roomFor reports whether the sums of free places leave room for each group.
+// False is a proof that they do not fit.
+func (e *Engine) roomFor(groups []group, p *pool) bool {
+	for _, g := range groups {
+		if t := e.tree(g.shape, p); t.sum < int64(len(g.pods)) {
+			return false
+		}
+	}
+	return len(groups) > 0
+}
+
+// More reports whether planning was left unfinished, so that Decide should be
+// called again soon though nothing changed.
+func (e *Engine) More() bool { return e.more }
+
+// Wake returns the next time at which a decision may change though nothing
+// else does (a minimum run time ends, a promise lapses), or 0.
+func (e *Engine) Wake() Time { return e.wake }
+
+func (e *Engine) wakeAt(t Time) {
+	if e.wake == 0 || t < e.wake {
+		e.wake = t
+	}
+}
+
+// Waiting returns the IDs of the workloads that have pods waiting, in order.
+func (e *Engine) Waiting() []string {
+	var out []string
+	for id, w := range e.workloads {
+		if len(w.waiting) > 0 {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,322 @@
+package sched
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Explain says why a workload is where it is, without side effects. ok is
+// false when the workload is not known.
+func (e *Engine) Explain(id string) (ex Explanation, ok bool) {
+	e.ensure()
+	defer func(wake Time) { e.wake = wake }(e.wake)
+	w := e.workloads[id]
+	if w == nil || !w.declared {
+		return Explanation{}, false
+	}
+	ex = Explanation{Workload: id, Owner: w.Owner, Asked: w.asked()}
+	if len(w.waiting) > 0 {
+		ex.Position, ex.Waiting = e.position(w)
+	}
+	groups := w.wants()
+	switch {
+	case e.owners[w.Owner] == nil:
+		ex.Reason = ReasonNoOwner
+		ex.Message = fmt.Sprintf("its owner %s does not exist; create it, or name another", ownerTitle(w.Owner))
+	case w.booking != nil:
+		e.explainPromise(w, &ex)
+	case len(w.waiting) == 0 && len(w.placed) > 0:
+		ex.Reason = ReasonRunning
+		ex.Message = fmt.Sprintf("all %d pods have their places", len(w.placed))
+	case w.Suspended:
+		ex.Reason = ReasonSuspended
+		ex.Message = "it is suspended; resume it to let it start"
+	case groups == nil:
+		e.explainIncomplete(w, &ex)
+	default:
+		e.explainWaiting(w, groups, &ex)
+	}
+	return ex, true
+}
+
+// position returns w's place among the waiting workloads of its owner.
+func (e *Engine) position(w *workload) (at, of int) {
+	for _, x := range e.workloads {
+		if x.Owner != w.Owner || len(x.waiting) == 0 {
+			continue
+		}
+		of++
+		if x == w || cmp.Or(cmp.Compare(w.Priority, x.Priority), cmp.Compare(x.Submitted, w.Submitted), cmp.Compare(x.ID, w.ID)) < 0 {
+			at++
+		}
+	}
+	return at, of
+}
+
+func (e *Engine) explainPromise(w *workload, ex *Explanation) {
+	ex.Reason = ReasonEvicting
+	var leaving []string
+	for _, h := range w.booking.holdings {
+		leaving = append(leaving, inTheWay(h)...)
+	}
+	slices.Sort(leaving)
+	leaving = slices.Compact(leaving)
+	ex.Message = fmt.Sprintf("its places are reserved; it starts when %s left", plural(len(leaving), "pod has", "pods have"))
+	for _, id := range leaving {
+		p := e.pods[id]
+		ex.Holders = append(ex.Holders, Holder{
+			Workload: p.w.ID, Owner: p.w.Owner, GPU: p.hold.charge[0], Why: "is leaving",
+		})
+	}
+}
+
+func (e *Engine) explainIncomplete(w *workload, ex *Explanation) {
+	ex.Reason = ReasonIncomplete
+	have := len(w.waiting) + len(w.placed)
+	ex.Message = fmt.Sprintf("%s of at least %d exist; the rest has to be created first", plural(have, "pod", "pods"), w.Min)
+	if w.leaving > 0 {
+		ex.Message = fmt.Sprintf("%s, and %s of at least %d exist besides", plural(w.leaving, "pod is being stopped", "pods are being stopped"),
+			plural(have, "pod", "pods"), w.Min)
+	}
+	ex.Findings = append(ex.Findings, Finding{
+		Reason: ReasonIncomplete, Where: "workload", Message: ex.Message, Unit: "pods", Need: int64(w.Min), Have: int64(have),
+	})
+}
+
+// explainWaiting goes through all that has to hold for the groups to start,
+// in every pool that w may use. The first thing that does not hold, in the
+// first pool, is the headline.
+func (e *Engine) explainWaiting(w *workload, groups []group, ex *Explanation) {
+	for _, name := range e.poolsOf(w) {
+		p := e.pool(name)
+		f := Finding{OK: true, Where: "node pool " + p.Name}
+		f.Children = append(f.Children, e.gateFindings(w, p, groups)...)
+		f.Children = append(f.Children, e.roomFindings(p, groups)...)
+		f.summarise()
+		if f.OK {
+			f.Reason, f.Message = ReasonQueued, "there is room; it is looked at next"
+			if t := e.unplannedReason(p, groups); t != "" {
+				f.OK, f.Reason, f.Message = false, ReasonNoDevices, t
+			}
+		}
+		ex.Findings = append(ex.Findings, f)
+	}
+	best := ex.Findings[0]
+	for _, f := range ex.Findings {
+		if f.OK {
+			best = f
+			break
+		}
+	}
+	ex.Reason, ex.Message = best.Reason, best.Message
+	p := e.pool(e.poolsOf(w)[0])
+	ex.Holders = e.holders(w, p, groups)
+	ex.Offers = e.offers(w, groups)
+}
+
+// summarise takes over the reason of the first finding that is not OK.
+func (f *Finding) summarise() {
+	for _, c := range f.Children {
+		if !c.OK {
+			f.OK, f.Reason, f.Message = false, c.Reason, c.Message
+			f.Unit, f.Need, f.Have = c.Unit, c.Need, c.Have
+			return
+		}
+	}
+}
+
+// unplannedReason explains gangs that each pod of which fits alone in sum, yet
+// not all together.
+func (e *Engine) unplannedReason(p *pool, groups []group) string {
+	e.begin()
+	defer e.rollback()
+	for _, g := range groups {
+		for i, pod := range g.pods {
+			n := e.best(e.tree(g.shape, p), nil)
+			var h *holding
+			if n != nil {
+				h = e.lay(pod, g.shape, n, now)
+			}
+			if h == nil {
+				return fmt.Sprintf("%d of its %d pods of this kind fit at the same time", i, len(g.pods))
+			}
+			e.put(h, inLater|inActual)
+		}
+	}
+	return ""
+}
+
+// gateFindings checks quota and limit at every level of the owner tree.
+func (e *Engine) gateFindings(w *workload, p *pool, groups []group) []Finding {
+	var out []Finding
+	demand := e.demand(groups, p)
+	for a := p.accountOf(w); a.parent != nil; a = a.parent {
+		where := ownerTitle(a.name)
+		if !w.Preemptible {
+			out = append(out, boundFindings(ReasonOverQuota, where, "quota", a.firm, demand, a.quota,
+				"work that is not preemptible has to stay within it")...)
+		}
+		out = append(out, boundFindings(ReasonOverLimit, where, "limit", a.used, demand, a.limit,
+			"nothing may exceed it")...)
+	}
+	return out
+}
+
+func boundFindings(r Reason, where, what string, used, demand, bound vec, rule string) []Finding {
+	var out []Finding
+	units := [3]string{"microGPU", "milliCPU", "bytes"}
+	for i := range bound {
+		if bound[i] < 0 || demand[i] == 0 {
+			continue
+		}
+		f := Finding{Reason: r, Where: where, Unit: units[i], Need: demand[i], Have: max(bound[i]-used[i], 0)}
+		f.OK = used[i]+demand[i] <= bound[i]
+		if f.OK {
+			f.Message = fmt.Sprintf("%s's %s of %s leaves %s, enough for %s", where, what,
+				quantity(i, bound[i]), quantity(i, f.Have), quantity(i, demand[i]))
+		} else {
+			f.Message = fmt.Sprintf("%s needed, but %s's %s of %s has %s left; %s",
+				needed(quantity(i, demand[i])), where, what, quantity(i, bound[i]), quantity(i, f.Have), rule)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// roomFindings checks, for each group, models, sizes, and what is free.
+func (e *Engine) roomFindings(p *pool, groups []group) []Finding {
+	var out []Finding
+	for _, g := range groups {
+		out = append(out, e.roomFinding(p, g.shape, int64(len(g.pods))))
+	}
+	return out
+}
+
+// tally counts what the nodes of a pool offer to one shape.
+type tally struct {
+	open               int   // nodes that take pods
+	model, fit         int64 // nodes with an allowed device, nodes that suit besides
+	empty, free        int64 // pods that fit empty nodes, and what is free now
+	devices, cpu, mem  int64 // pods by one resource alone
+	other              int64
+	mostFree, freeSum  int64 // devices (or parts) free on the best node, and in all
+	unfit              map[string]int64
+	otherName          string
+	cordoned, sickDevs int
+}
+
+func (e *Engine) tally(p *pool, s *shape) tally {
+	t := tally{unfit: map[string]int64{}}
+	for _, n := range p.nodes {
+		if n.gone {
+			continue
+		}
+		if !n.open() {
+			t.cordoned++
+			continue
+		}
+		t.open++
+		if s.ask.Devices > 0 && !slices.ContainsFunc(n.devices, func(d device) bool { return e.cut(s, d.class).ok }) {
+			continue
+		}
+		t.model++
+		for i := range n.devices {
+			if n.devices[i].sick {
+				t.sickDevs++
+			}
+		}
+		t.empty += e.slots(s, n, empty, manySlots)
+		if why := e.unfit(s, n, nil); why != "" {
+			t.unfit[why]++
+			continue
+		}
+		t.fit++
+		t.free += e.slots(s, n, now, manySlots)
+		e.tallyNode(&t, s, n)
+	}
+	return t
+}
+
+// tallyNode counts by each resource alone, as if the others were plenty.
+func (e *Engine) tallyNode(t *tally, s *shape, n *node) {
+	by := func(i int, sum *int64) {
+		if i < len(s.need) && s.need[i] > 0 {
+			*sum += max(n.left(i, now), 0) / s.need[i]
+		} else {
+			*sum += manySlots
+		}
+	}
+	by(resCPU, &t.cpu)
+	by(resMemory, &t.mem)
+	for i := resPods; i < len(s.need); i++ {
+		if s.need[i] > 0 {
+			t.other, t.otherName = t.other+max(n.left(i, now), 0)/s.need[i], e.resNames[i]
+		}
+	}
+	if s.ask.Devices == 0 {
+		return
+	}
+	t.devices += e.deviceSlots(s, n, now, int64(s.ask.Devices), manySlots)
+	one := *s
+	one.ask.Devices = 1
+	have := e.deviceSlots(&one, n, now, 1, manySlots)
+	t.freeSum += have
+	t.mostFree = max(t.mostFree, have)
+}
+
+func (e *Engine) roomFinding(p *pool, s *shape, pods int64) Finding {
+	t := e.tally(p, s)
+	f := Finding{Where: "node pool " + p.Name, Unit: "pods", Need: pods, Have: min(t.free, pods)}
+	what := s.describe()
+	fail := func(r Reason, format string, args ...any) Finding {
+		f.Reason, f.Message = r, fmt.Sprintf(format, args...)
+		return f
+	}
+	switch {
+	case t.open == 0 && t.cordoned > 0:
+		return fail(ReasonNoPool, "all %s of %s are cordoned; uncordon one", plural(t.cordoned, "node", "nodes"), f.Where)
+	case t.open == 0:
+		return fail(ReasonNoPool, "%s has no nodes; add nodes to it or use another pool", f.Where)
+	case t.model == 0:
+		return fail(ReasonNoModel, "no node of %s has %s; it has %s", f.Where, s.deviceTitle(), e.models(p))
+	case t.empty < pods:
+		return fail(ReasonTooLarge, "%s would not fit if %s were empty: it holds %d of %s", plural64(pods, "pod", "pods"), f.Where, t.empty, what)
+	case t.fit == 0:
+		return fail(ReasonFitness, "no node of %s suits it: %s", f.Where, unfitText(t.unfit))
+	case s.ask.Devices > 0 && t.devices < pods:
+		f.Unit = "pods"
+		return fail(ReasonNoDevices, "%s needed; free: %s in all, %d at most on one node, enough for %d of %s",
+			needed(s.askText(pods)), s.unitsText(t.freeSum), t.mostFree, t.devices, plural64(pods, "pod", "pods"))
+	case t.cpu < pods:
+		return fail(ReasonNoCPU, "nodes with free CPU for %d of %s (%s each)", t.cpu, plural64(pods, "pod", "pods"), quantity(1, s.ask.CPU))
+	case t.mem < pods:
+		return fail(ReasonNoMemory, "nodes with free memory for %d of %s (%s each)", t.mem, plural64(pods, "pod", "pods"), quantity(2, s.ask.Memory))
+	case t.otherName != "" && t.other < pods:
+		return fail(ReasonNoResource, "nodes with free %s for %d of %s", t.otherName, t.other, plural64(pods, "pod", "pods"))
+	case t.free < pods:
+		f.Children = []Finding{
+			{OK: true, Where: f.Where, Unit: "pods", Need: pods, Have: t.devices, Message: "devices alone"},
+			{OK: true, Where: f.Where, Unit: "pods", Need: pods, Have: t.cpu, Message: "CPU alone"},
+			{OK: true, Where: f.Where, Unit: "pods", Need: pods, Have: t.mem, Message: "memory alone"},
+		}
+		r := ReasonNoResource
+		if s.ask.Devices > 0 {
+			r = ReasonNoDevices
+		}
+		return fail(r, "enough of each is free, but devices, CPU and memory lie on different nodes: %d of %s find all on one",
+			t.free, plural64(pods, "pod", "pods"))
+	}
+	f.OK = true
+	f.Message = fmt.Sprintf("there is room for %s", plural64(min(t.free, pods), "pod", "pods"))
+	return f
+}
+
+func unfitText(why map[string]int64) string {
+	var parts []string
+	for _, k := range sortedKeys(why) {
+		parts = append(parts, fmt.Sprintf("%s (%s)", k, plural64(why[k], "node", "nodes")))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,134 @@
+package sched
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// fgd places where the least fragmentation arises: the free compute that pods
+// like those in the cluster could not use. It is the published rule of
+// "Beware of Fragmentation" (USENIX ATC'23), with the mix of pods taken from
+// what exists instead of being told.
+//
+// The mix is taken anew whenever the number of pods has grown or shrunk by
+// about a fifth, so that a restarted engine may choose other, equally good,
+// nodes than the one before.
+type fgd struct{}
+
+// mix is the shapes that make up 95% of the pods, with their parts in micro.
+type mix struct {
+	pods   int
+	shapes []*shape
+	parts  []int64
+}
+
+func (e *Engine) currentMix() *mix {
+	total := len(e.pods)
+	if m := e.mix; m != nil && total <= m.pods+m.pods/5+4 && total >= m.pods-m.pods/5-4 {
+		return m
+	}
+	m := &mix{pods: total}
+	order := slices.SortedFunc(slices.Values(e.shapeList), func(a, b *shape) int {
+		return cmp.Or(cmp.Compare(b.known, a.known), cmp.Compare(a.key, b.key))
+	})
+	sum := 0
+	for _, s := range order {
+		if s.known == 0 || sum*100 >= total*95 {
+			break
+		}
+		m.shapes = append(m.shapes, s)
+		sum += s.known
+	}
+	for _, s := range m.shapes {
+		m.parts = append(m.parts, int64(s.known)*1_000_000/int64(sum))
+	}
+	e.mix = m
+	return m
+}
+
+// remix voids the scores of all fgd pools when the mix of pods has changed.
+func (e *Engine) remix() {
+	for _, p := range e.poolList {
+		if p.GPUPlacement == FGD {
+			before := e.mix
+			if e.currentMix() != before {
+				p.log, p.logBase = nil, p.logBase+len(p.log)+1
+			}
+		}
+	}
+}
+
+// fragment is the free compute of n, in milli × 1e6, that pods of the mix
+// could not use, weighted by how common they are.
+func (e *Engine) fragment(n *node) int64 {
+	free := int64(0)
+	for i := range n.devices {
+		_, comp, _ := n.devices[i].free(now)
+		free += max(comp, 0)
+	}
+	sum := int64(0)
+	m := e.currentMix()
+	for i, s := range m.shapes {
+		if s.ask.Devices == 0 || e.slots(s, n, now, 1) == 0 {
+			sum += m.parts[i] * free
+			continue
+		}
+		for j := range n.devices {
+			d := &n.devices[j]
+			_, comp, empty := d.free(now)
+			if s.whole && !empty || !s.whole && e.partsOn(s, d, now) == 0 {
+				sum += m.parts[i] * max(comp, 0)
+			}
+		}
+	}
+	return sum
+}
+
+// after returns the fragmentation of n once the parts of s are taken.
+func (e *Engine) fragmentAfter(s *shape, n *node, parts []part) int64 {
+	bump := func(by int64) {
+		for v := later; v <= actual; v++ {
+			for i, amount := range s.need {
+				n.used[v][i] += by * amount
+			}
+			for _, p := range parts {
+				u := &n.devices[p.dev].used[v]
+				u.mem += by * p.mem
+				u.comp += by * p.comp
+				u.n += int32(by)
+			}
+		}
+	}
+	bump(1)
+	defer bump(-1)
+	return e.fragment(n)
+}
+
+func (fgd) node(e *Engine, s *shape, n *node) int64 {
+	before := e.fragment(n)
+	return fgdScore(before - e.fragmentAfter(s, n, e.choose(s, n, now)))
+}
+
+func (fgd) device(e *Engine, s *shape, n *node, dev int, v view) int64 {
+	d := &n.devices[dev]
+	return -e.fragmentAfter(s, n, []part{newPart(int32(dev), d, e.cut(s, d.class))})
+}
+
+// fgdScore is floor(100 × sigmoid(gain/1000)) for a gain in milli × 1e6: the
+// published rule rounds to a hundred steps, and what ties in them matters.
+func fgdScore(gain int64) int64 {
+	i, found := slices.BinarySearch(fgdSteps[:], gain)
+	if found {
+		i++
+	}
+	return int64(i)
+}
+
+// fgdSteps[k-1] is the least gain with score k.
+var fgdSteps = func() (steps [99]int64) {
+	for k := 1; k <= 99; k++ {
+		steps[k-1] = int64(math.Ceil(1000 * 1e6 * math.Log(float64(k)/float64(100-k))))
+	}
+	return steps
+}()

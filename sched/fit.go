@@ -1,0 +1,177 @@
+package sched
+
+// slots returns how many pods of s can be placed on n in view v, looking at
+// devices and resources; room for more than most counts as most.
+func (e *Engine) slots(s *shape, n *node, v view, most int64) int64 {
+	if !n.open() {
+		return 0
+	}
+	fit := most
+	for i, amount := range s.need {
+		if amount > 0 {
+			if fit = min(fit, n.left(i, v)/amount); fit <= 0 {
+				return 0
+			}
+		}
+	}
+	if k := int64(s.ask.Devices); k > 0 {
+		fit = e.deviceSlots(s, n, v, k, fit)
+	}
+	return fit
+}
+
+// deviceSlots returns how many pods of s, with k devices each, n's devices can
+// hold, at most most. With a[d] parts fitting device d, t pods fit exactly when
+// the sum of min(a[d], t) is at least k*t.
+func (e *Engine) deviceSlots(s *shape, n *node, v view, k, most int64) int64 {
+	if s.whole || n.Counted {
+		if !s.whole {
+			return 0 // a device plugin hands out whole devices only
+		}
+		free := int64(0)
+		for i := range n.devices {
+			d := &n.devices[i]
+			if _, _, empty := d.free(v); empty && e.cut(s, d.class).ok {
+				free++
+			}
+		}
+		return min(most, free/k)
+	}
+	var room [64]int64
+	parts := room[:0]
+	total := int64(0)
+	for i := range n.devices {
+		if a := e.partsOn(s, &n.devices[i], v); a > 0 {
+			parts = append(parts, a)
+			total += a
+		}
+	}
+	if k == 1 {
+		return min(most, total)
+	}
+	t := min(most, total/k)
+	for ; t > 0; t-- {
+		sum := int64(0)
+		for _, a := range parts {
+			sum += min(a, t)
+		}
+		if sum >= k*t {
+			break
+		}
+	}
+	return t
+}
+
+// partsOn returns how many parts of s fit on d in v.
+func (e *Engine) partsOn(s *shape, d *device, v view) int64 {
+	c := e.cut(s, d.class)
+	if !c.ok {
+		return 0
+	}
+	mem, comp, _ := d.free(v)
+	if mem < c.mem || comp < c.comp {
+		return 0
+	}
+	if c.mem == 0 { // a device that reports no memory is shared by compute alone
+		return comp / c.comp
+	}
+	return min(mem/c.mem, comp/c.comp)
+}
+
+// fits reports whether n suits the pods of s for reasons beside resources.
+func (e *Engine) fits(s *shape, n *node, others []Placement) bool {
+	return e.unfit(s, n, others) == ""
+}
+
+// unfit says why n does not suit the pods of s, or "". Answers of classes that
+// do not depend on other pods are remembered by class of node.
+func (e *Engine) unfit(s *shape, n *node, others []Placement) string {
+	f := e.cfg.Fitness
+	if s.ask.Fit == "" || f == nil {
+		return ""
+	}
+	if s.moving {
+		return f.Fits(s.ask.Fit, n.Name, others)
+	}
+	class := n.FitClass
+	if class == "" {
+		class = "\x00" + n.Name
+	}
+	key := fitKey{s.ask.Fit, class}
+	why, ok := e.fitMemo[key]
+	if !ok {
+		why = f.Fits(s.ask.Fit, n.Name, nil)
+		e.fitMemo[key] = why
+	}
+	return why
+}
+
+type fitKey struct{ fit, class string }
+
+// choose picks the devices for one pod of s on n in view v by the rule of the
+// pool, and returns the parts; nil when they are not there.
+func (e *Engine) choose(s *shape, n *node, v view) []part {
+	k := s.ask.Devices
+	parts := make([]part, 0, k)
+	if s.whole {
+		for i := range n.devices {
+			d := &n.devices[i]
+			if len(parts) == k {
+				break
+			}
+			if _, _, empty := d.free(v); !empty {
+				continue
+			}
+			if c := e.cut(s, d.class); c.ok {
+				parts = append(parts, newPart(int32(i), d, c))
+			}
+		}
+	} else {
+		parts = e.choosePartial(s, n, v, parts)
+	}
+	if len(parts) < k {
+		return nil
+	}
+	return parts
+}
+
+func (e *Engine) choosePartial(s *shape, n *node, v view, parts []part) []part {
+	if n.Counted {
+		return nil
+	}
+	var taken [64]bool
+	rule := e.rule(n.pool, s)
+	for len(parts) < s.ask.Devices {
+		best, bestScore := -1, int64(0)
+		for i := range n.devices {
+			if i < len(taken) && taken[i] || i >= len(taken) || e.partsOn(s, &n.devices[i], v) == 0 {
+				continue
+			}
+			if score := rule.device(e, s, n, i, v); best < 0 || score > bestScore {
+				best, bestScore = i, score
+			}
+		}
+		if best < 0 {
+			return nil
+		}
+		taken[best] = true
+		d := &n.devices[best]
+		parts = append(parts, newPart(int32(best), d, e.cut(s, d.class)))
+	}
+	return parts
+}
+
+func newPart(i int32, d *device, c *cut) part {
+	return part{dev: i, name: d.name, mem: c.mem, comp: c.comp, limMem: c.limMem, limComp: c.limComp}
+}
+
+// chargeOf is what a pod of s is charged for parts on n.
+func (e *Engine) chargeOf(s *shape, n *node, parts []part) vec {
+	v := vec{0, s.ask.CPU, s.ask.Memory}
+	for _, p := range parts {
+		if p.dev >= 0 {
+			v[0] += e.cut(s, n.devices[p.dev].class).charge
+		}
+	}
+	return v
+}

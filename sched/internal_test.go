@@ -1,0 +1,173 @@
+package sched
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// state is everything that a transaction may touch, for comparing.
+func state(e *Engine) string {
+	var out []byte
+	for _, n := range e.nodes {
+		out = fmt.Appendf(out, "%s %v %v\n", n.Name, n.used, n.devices)
+		ids := make([]string, 0, len(n.holders))
+		for _, h := range n.holders {
+			ids = append(ids, fmt.Sprint(h.pod.id, h.in, h.parts))
+		}
+		slices.Sort(ids)
+		out = fmt.Appendf(out, "%v\n", ids)
+	}
+	for _, p := range e.poolList {
+		for _, name := range sortedKeys(p.accounts) {
+			a := p.accounts[name]
+			out = fmt.Appendf(out, "%s %v %v %d\n", name, a.used, a.firm, a.running)
+		}
+	}
+	return string(out)
+}
+
+func drawCluster(t *rapid.T) *Engine {
+	e := New(Config{})
+	for i := range rapid.IntRange(1, 12).Draw(t, "nodes") {
+		n := Node{Name: fmt.Sprintf("n%02d", i), Capacity: Resources{CPU: 64000, Memory: 1 << 38}}
+		for d := range rapid.IntRange(0, 4).Draw(t, "devices") {
+			n.Devices = append(n.Devices, Device{Name: fmt.Sprint("gpu-", d), Model: "H100", MemoryMiB: 81559, ComputeMilli: 1000})
+		}
+		must(t, e.Apply(NodeSet{n}))
+	}
+	for _, o := range []string{"a", "b"} {
+		must(t, e.Apply(OwnerSet{Owner{Name: o, Pools: map[string]OwnerPool{DefaultPool: {
+			Quota: Amount{GPU: rapid.Int64Range(0, 8).Draw(t, "quota") * GPU, CPU: Unbounded, Memory: Unbounded},
+			Limit: NoLimit, Weight: 1,
+		}}}}))
+	}
+	return e
+}
+
+func drawWorkload(t *rapid.T, e *Engine, id string) {
+	ask := Ask{Devices: 1, Resources: Resources{CPU: rapid.Int64Range(0, 9000).Draw(t, "cpu")}}
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	case 0:
+		ask.Devices = rapid.IntRange(0, 4).Draw(t, "count")
+	case 1:
+		ask.Part.Fraction = rapid.Int64Range(1, GPU).Draw(t, "fraction")
+	case 2:
+		ask.Part.MemoryMiB = rapid.Int64Range(1, 81559).Draw(t, "memory")
+	}
+	pods := rapid.IntRange(1, 3).Draw(t, "pods")
+	must(t, e.Apply(WorkloadSet{Workload{
+		ID: id, Owner: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "owner"), Min: pods,
+		Preemptible: rapid.Bool().Draw(t, "preemptible"), Priority: rapid.Int32Range(0, 2).Draw(t, "priority"),
+	}}))
+	for i := range pods {
+		must(t, e.Apply(PodSet{Workload: id, Pod: Pod{ID: fmt.Sprint(id, "-", i), Ask: ask}}))
+	}
+}
+
+func must(t *rapid.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Planning decides on a transaction that it takes back: whatever it did has to
+// be gone without a trace.
+func TestRollbackLeavesNoTrace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawCluster(t)
+		for i := range rapid.IntRange(1, 12).Draw(t, "workloads") {
+			drawWorkload(t, e, fmt.Sprint("w", i))
+		}
+		e.Decide(1)
+		before := state(e)
+		e.begin()
+		for _, n := range e.nodes {
+			for _, h := range slices.Clone(n.holders) {
+				e.put(h, hold(rapid.IntRange(0, 7).Draw(t, "in")))
+			}
+		}
+		e.rollback()
+		if after := state(e); after != before {
+			t.Fatalf("before:\n%s\nafter:\n%s", before, after)
+		}
+		for _, id := range sortedKeys(e.workloads) {
+			e.Explain(id)
+		}
+		if after := state(e); after != before {
+			t.Fatalf("explaining changed the state; before:\n%s\nafter:\n%s", before, after)
+		}
+	})
+}
+
+// A tree that was repaired has to equal one that is built anew.
+func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawCluster(t)
+		for i := range rapid.IntRange(1, 20).Draw(t, "steps") {
+			drawWorkload(t, e, fmt.Sprint("w", i))
+			e.Decide(Time(i))
+			if rapid.Bool().Draw(t, "end") {
+				ids := sortedKeys(e.pods)
+				must(t, e.Apply(PodGone{rapid.SampledFrom(ids).Draw(t, "gone")}))
+			}
+		}
+		for _, s := range e.shapeList {
+			for _, p := range e.poolList {
+				if s.trees[p] == nil {
+					continue
+				}
+				got := e.tree(s, p)
+				want := &tree{shape: s, pool: p, read: -1}
+				e.repair(want)
+				if got.sum != want.sum || !slices.Equal(got.score, want.score) || got.win[1] != want.win[1] {
+					t.Fatalf("shape %s: sum %d, best %d; built anew: sum %d, best %d", s.key, got.sum, got.win[1], want.sum, want.win[1])
+				}
+				b := *e.bounds(got)
+				got.bound.read = -1
+				if c := e.bounds(got); b.sumLater != c.sumLater || b.sumFixed != c.sumFixed {
+					t.Fatalf("shape %s: bounds %d %d; built anew: %d %d", s.key, b.sumLater, b.sumFixed, c.sumLater, c.sumFixed)
+				}
+			}
+		}
+	})
+}
+
+// Whatever happens to it, a heap gives its elements in order.
+func TestHeapKeepsOrder(t *testing.T) {
+	type item struct{ key, at int }
+	rapid.Check(t, func(t *rapid.T) {
+		h := heap[*item]{less: func(a, b *item) bool { return a.key < b.key }, at: func(x *item) *int { return &x.at }}
+		var all []*item
+		for range rapid.IntRange(0, 60).Draw(t, "steps") {
+			switch op := rapid.IntRange(0, 2).Draw(t, "op"); {
+			case op == 0 || len(all) == 0:
+				x := &item{key: rapid.IntRange(0, 20).Draw(t, "key"), at: -1}
+				h.push(x)
+				all = append(all, x)
+			case op == 1:
+				x := rapid.SampledFrom(all).Draw(t, "change")
+				x.key = rapid.IntRange(0, 20).Draw(t, "key")
+				h.fix(x)
+			default:
+				i := rapid.IntRange(0, len(all)-1).Draw(t, "remove")
+				h.remove(all[i])
+				all = slices.Delete(all, i, i+1)
+			}
+		}
+		var got, want []int
+		for _, x := range all {
+			want = append(want, x.key)
+		}
+		slices.Sort(want)
+		for h.len() > 0 {
+			got = append(got, h.pop().key)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package sched
+
+// try tries to start the head of an entry's queue; failing that, to plan for
+// it; failing that, it lets the entry sleep.
+func (e *Engine) try(en *entry) {
+	w := en.queue.heap.top()
+	groups := w.wants()
+	firm := !w.Preemptible
+	demand := e.demand(groups, en.pool)
+	if where, why := en.acct.gate(demand, firm); where != nil {
+		en.plan = nil
+		if why == ReasonOverLimit && e.tryPlan(w, en, groups) { // its own lesser work may give way
+			return
+		}
+		e.sleep(en, blockAccount, why, where)
+		return
+	}
+	if e.roomFor(groups, en.pool) {
+		e.begin()
+		held, where, why := e.placeNow(w, en, groups)
+		if held != nil {
+			e.commit()
+			e.start(w, held)
+			return
+		}
+		e.rollback()
+		if where != nil {
+			e.sleep(en, blockAccount, why, where)
+			return
+		}
+	}
+	if e.tryPlan(w, en, groups) {
+		return
+	}
+	if en.plan != nil {
+		e.sleep(en, blockPlanning, ReasonQueued, nil)
+		return
+	}
+	en.tried = en.pool.hope
+	e.sleep(en, blockCapacity, ReasonNoDevices, nil)
+}
+
+// placeNow places all pods of the groups on what is free. It runs inside a
+// transaction, which the caller ends. A nil result comes with the account that
+// forbids the exact charge, if that is why.
+func (e *Engine) placeNow(w *workload, en *entry, groups []group) (held []*holding, where *account, why Reason) {
+	for _, g := range groups {
+		shape := g.shape
+		for i := 0; i < len(g.pods); {
+			t := e.tree(shape, en.pool)
+			if t.sum < int64(len(g.pods)-i) && !shape.moving {
+				return nil, where, why
+			}
+			n := e.best(t, placements(held))
+			if n == nil {
+				return nil, where, why
+			}
+			h := e.lay(g.pods[i], shape, n, now)
+			if h == nil {
+				return nil, where, why
+			}
+			if at, reason := en.acct.gate(h.charge, !w.Preemptible); at != nil {
+				where, why = at, reason
+				if shape = e.narrowed(shape, h, at, reason); shape == nil {
+					return nil, where, why
+				}
+				continue
+			}
+			e.put(h, w.runningIn())
+			held = append(held, h)
+			i++
+		}
+	}
+	return held, nil, ""
+}
+
+// lay makes a holding for p on n, not yet put, or nil when it does not fit.
+func (e *Engine) lay(p *pod, s *shape, n *node, v view) *holding {
+	parts := e.choose(s, n, v)
+	if parts == nil {
+		return nil
+	}
+	return &holding{
+		node: n, pod: p, w: p.w, shape: p.shape, parts: parts,
+		need: e.resize(s.need), charge: e.chargeOf(s, n, parts),
+	}
+}
+
+// narrowed returns the shape that asks for larger devices than h was given,
+// because h's charge, as a part of its devices, is more than at allows; or nil
+// when larger devices cannot help.
+func (e *Engine) narrowed(s *shape, h *holding, at *account, why Reason) *shape {
+	if s.whole || s.ask.Part.MemoryMiB == 0 || len(h.parts) == 0 {
+		return nil
+	}
+	used := at.used.plus(h.charge)
+	bound := at.limit
+	if why == ReasonOverQuota {
+		used, bound = at.firm.plus(h.charge), at.quota
+	}
+	if excess := used.above(bound); excess[1] > 0 || excess[2] > 0 {
+		return nil
+	}
+	least := int64(0)
+	for _, p := range h.parts {
+		least = max(least, h.node.devices[p.dev].mem)
+	}
+	return e.intern(s.ask, least+1)
+}
+
+func placements(held []*holding) []Placement {
+	out := make([]Placement, len(held))
+	for i, h := range held {
+		out[i] = Placement{Pod: h.pod.id, Node: h.node.Name}
+	}
+	return out
+}
+
+// start makes placed pods granted ones and says so.
+func (e *Engine) start(w *workload, held []*holding) {
+	for _, h := range held {
+		w.dropWaiting(h.pod)
+		h.pod.state, h.pod.hold, h.pod.since = granted, h, e.now
+		w.place(h.pod)
+		e.addVictim(h)
+		e.say(h)
+	}
+	e.settle(held[0])
+	if w.Preemptible {
+		held[0].node.pool.hope++ // somebody may now take it back
+	}
+	e.requeue(w)
+}
+
+// say adds the start of h's pod to the decisions.
+func (e *Engine) say(h *holding) {
+	e.out = append(e.out, Decision{
+		Action: Start, Workload: h.w.ID, Pod: h.pod.id, Grant: grantOf(h),
+		Charged: h.charge.amount(), Borrowed: h.acct().borrows(h.charge),
+	})
+}
+
+// borrows reports whether a is above its quota in a resource of charge.
+func (a *account) borrows(charge vec) bool {
+	return a.used.over(a.quota, charge)
+}

@@ -1,0 +1,444 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+)
+
+// plan is the part of planning that goes on from one Decide to the next: the
+// ways to make room found so far, one a node. Each is checked against its
+// node's state before it is used, so a plan never has to be thrown away.
+type plan struct {
+	began  bool // the quick ways were tried
+	leaf   int  // the next node to look at
+	points []point
+}
+
+// point is the cheapest way to make room for one more pod on a node.
+type point struct {
+	node    *node
+	version uint64
+	cost    cost
+	units   []unit
+}
+
+func pointCmp(a, b point) int {
+	return cmp.Or(costCmp(a.cost, b.cost), cmp.Compare(a.node.rank, b.node.rank))
+}
+
+// mayPlan reports whether planning for w could find anything. False is a proof:
+// the pods do not fit even where all that can be taken is gone, or there is
+// neither room coming, nor a right to take, nor something to move.
+func (e *Engine) mayPlan(w *workload, en *entry, groups []group) bool {
+	coming := true
+	for _, g := range groups {
+		b := e.bounds(e.tree(g.shape, en.pool))
+		if b.sumFixed < int64(len(g.pods)) {
+			return false
+		}
+		coming = coming && b.sumLater >= int64(len(g.pods))
+	}
+	demand := e.demand(groups, en.pool)
+	return coming || e.mayClaim(w, en.acct, demand) || e.mayMove(en.pool, demand)
+}
+
+// mayClaim reports whether w's owners have a right to take anything at all.
+func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
+	if len(acct.victims) > 0 && acct.victims[0].priority < w.Priority {
+		return true
+	}
+	for x := acct; x.parent != nil; x = x.parent {
+		after := x.used.plus(demand)
+		owed := !after.over(x.quota, demand)
+		for _, y := range x.parent.children {
+			if y == x || !y.used.over(y.quota, demand) {
+				continue
+			}
+			if owed || x.priority > y.priority || x.priority == y.priority && x.weight > 0 &&
+				ratioLess(x.standing(after, false), x.weight, y.standing(y.used, false), y.weight) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mayMove reports whether moving could help: there is room enough in sum.
+func (e *Engine) mayMove(p *pool, demand vec) bool {
+	for i, d := range demand {
+		if d > 0 && p.total[i]-p.root.used[i] < d {
+			return false
+		}
+	}
+	return demand[0] > 0
+}
+
+// tryPlan looks for pods to move or to evict so that w can start, promises w
+// the places and says what has to stop. When effort runs out it leaves the
+// rest in en.plan and returns false.
+func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
+	if !e.mayPlan(w, en, groups) {
+		en.plan = nil
+		return false
+	}
+	if en.plan == nil {
+		en.plan = &plan{}
+	}
+	if e.effort <= 0 {
+		return false
+	}
+	a := &asker{e: e, w: w, acct: en.acct, pool: en.pool, demand: e.demand(groups, en.pool)}
+	pl := en.plan // starting w may reset en
+	done := !pl.began && (a.quick(groups) || a.consolidate(groups))
+	pl.began = true
+	if !done {
+		var finished bool
+		if done, finished = a.claim(pl, groups); !finished {
+			return false
+		}
+	}
+	en.plan = nil
+	return done
+}
+
+// quick serves the common case, one pod for which one victim is enough: it
+// asks the owners that borrow most for what loses least.
+func (a *asker) quick(groups []group) bool {
+	e := a.e
+	if len(groups) != 1 || len(groups[0].pods) != 1 {
+		return false
+	}
+	s := groups[0].shape
+	if e.bounds(e.tree(s, a.pool)).sumLater > 0 { // room is coming anyway
+		return false
+	}
+	for _, acct := range a.lenders() {
+		const tries = 8
+		left := tries
+		for _, v := range acct.victims {
+			for i := len(v.list) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
+				if a.replace(v.list[i], s, groups) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// replace evicts one unit of the workload if that lets the asker's only pod
+// start in its place.
+func (a *asker) replace(v *workload, s *shape, groups []group) bool {
+	e := a.e
+	if len(v.placed) == 0 {
+		return false
+	}
+	newest := slices.MaxFunc(v.placed, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) })
+	h := newest.hold
+	u, ok := a.unit(h)
+	if !ok || !e.fits(s, h.node, nil) {
+		return false
+	}
+	e.effort--
+	e.begin()
+	e.take(&u)
+	placed := a.settleOn([]*node{h.node}, groups)
+	if placed == nil {
+		e.rollback()
+		return false
+	}
+	e.rollback()
+	a.carryOut([]unit{u}, placed)
+	return true
+}
+
+// lenders returns the accounts whose workloads the asker may take from, the
+// ones that borrow most first, the asker's own last.
+func (a *asker) lenders() []*account {
+	var out []*account
+	var visit func(x *account)
+	visit = func(x *account) {
+		if len(x.victims) > 0 && x != a.acct && x.used.over(x.quota, a.demand) {
+			out = append(out, x)
+		}
+		for _, c := range x.children {
+			visit(c)
+		}
+	}
+	visit(a.pool.root)
+	rank := func(x *account) int64 {
+		_, y := siblings(a.acct, x)
+		return y.standing(y.used, false)
+	}
+	slices.SortStableFunc(out, func(x, y *account) int {
+		return cmp.Or(cmp.Compare(rank(y), rank(x)), cmp.Compare(x.name, y.name))
+	})
+	if len(a.acct.victims) > 0 {
+		out = append(out, a.acct)
+	}
+	return out
+}
+
+// settleOn places the groups' pods on the nodes, in their order, in view
+// later, and returns their holdings, put; nil when some do not fit or an owner
+// forbids it. It runs in a transaction that the caller ends.
+func (a *asker) settleOn(nodes []*node, groups []group) []*holding {
+	e := a.e
+	var held []*holding
+	at := 0
+	for _, g := range groups {
+		at = 0
+		for _, p := range g.pods {
+			var h *holding
+			for ; at < len(nodes); at++ {
+				n := nodes[at]
+				if e.slots(g.shape, n, later, 1) > 0 && e.fits(g.shape, n, placements(held)) {
+					h = e.lay(p, g.shape, n, later)
+					break
+				}
+			}
+			if h == nil {
+				return nil
+			}
+			if where, _ := a.acct.gate(h.charge, !a.w.Preemptible); where != nil {
+				return nil
+			}
+			e.put(h, inLater|inFixed)
+			held = append(held, h)
+		}
+	}
+	return held
+}
+
+// carryOut makes a plan real: the units stop, the places are promised.
+func (a *asker) carryOut(units []unit, placed []*holding) {
+	e := a.e
+	for _, u := range units {
+		for _, h := range u.held {
+			e.out = append(e.out, Decision{
+				Action: Evict, Workload: u.w.ID, Pod: h.pod.id, For: a.w.ID, ForOwner: a.w.Owner,
+				Rule: u.rule, Charged: h.charge.amount(),
+			})
+			e.stop(h.pod)
+		}
+		e.requeue(u.w)
+	}
+	e.book(a.w, placed)
+}
+
+// claim evicts what the asker has a right to take.
+// finished is false when effort ran out first.
+func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
+	e := a.e
+	if len(groups) == 1 && !a.survey(pl, groups[0].shape) {
+		return false, false
+	}
+	e.begin()
+	units, nodes, ok := a.gather(pl, groups)
+	e.rollback()
+	if !ok {
+		return false, true
+	}
+	units, placed := a.leanest(units, nodes, groups)
+	if placed == nil {
+		return false, true
+	}
+	a.carryOut(units, placed)
+	return true, true
+}
+
+// survey fills the plan with a point for every node that could serve s. It
+// returns false when effort ran out before the last.
+func (a *asker) survey(pl *plan, s *shape) bool {
+	e := a.e
+	b := e.bounds(e.tree(s, a.pool))
+	e.begin()
+	defer e.rollback()
+	for ; pl.leaf < len(a.pool.nodes); pl.leaf++ {
+		if e.effort <= 0 {
+			return false
+		}
+		if b.fixed[pl.leaf] == 0 {
+			continue
+		}
+		e.effort--
+		if pt, ok := a.look(s, a.pool.nodes[pl.leaf]); ok {
+			pl.points = append(pl.points, pt)
+		}
+	}
+	return true
+}
+
+// look returns the cheapest way to make room for one pod of s on n.
+func (a *asker) look(s *shape, n *node) (point, bool) {
+	units, ok := a.clear(s, n)
+	if !ok {
+		return point{}, false
+	}
+	return point{node: n, version: n.version, cost: costOf(units), units: units}, true
+}
+
+// gather takes the cheapest points until all pods are placed. It runs in a
+// transaction that the caller ends.
+func (a *asker) gather(pl *plan, groups []group) (taken []unit, nodes []*node, ok bool) {
+	e := a.e
+	if taken, ok = a.relieve(); !ok {
+		return nil, nil, false
+	}
+	for _, g := range groups {
+		points := a.start(pl, g.shape, len(groups) == 1)
+		for _, p := range g.pods {
+			pt, ok := a.cheapest(points, g.shape)
+			if !ok {
+				return nil, nil, false
+			}
+			for i := range pt.units {
+				e.take(&pt.units[i])
+			}
+			taken = append(taken, pt.units...)
+			h := e.lay(p, g.shape, pt.node, later)
+			if h == nil {
+				return nil, nil, false
+			}
+			if where, _ := a.acct.gate(h.charge, !a.w.Preemptible); where != nil {
+				return nil, nil, false
+			}
+			e.put(h, inLater|inFixed)
+			a.demand.sub(e.floorCharge(g.shape, a.pool))
+			nodes = append(nodes, pt.node)
+			a.placed = append(a.placed, Placement{Pod: p.id, Node: pt.node.Name})
+			if again, ok := a.look(g.shape, pt.node); ok {
+				points.push(&again)
+			}
+		}
+	}
+	return taken, nodes, true
+}
+
+// start returns the points to choose from: those of the plan, or a new survey.
+func (a *asker) start(pl *plan, s *shape, planned bool) *heap[*point] {
+	points := &heap[*point]{
+		less: func(x, y *point) bool { return pointCmp(*x, *y) < 0 },
+		at:   func(*point) *int { return new(int) },
+	}
+	if planned {
+		for i := range pl.points {
+			points.push(&pl.points[i])
+		}
+		return points
+	}
+	b := a.e.bounds(a.e.tree(s, a.pool))
+	for leaf, fit := range b.fixed {
+		if fit > 0 {
+			if pt, ok := a.look(s, a.pool.nodes[leaf]); ok {
+				points.push(&pt)
+			}
+		}
+	}
+	return points
+}
+
+// cheapest takes the cheapest true point off the heap, looking again at nodes
+// that changed since they were looked at.
+func (a *asker) cheapest(points *heap[*point], s *shape) (point, bool) {
+	for points.len() > 0 {
+		pt := points.pop()
+		if pt.version == pt.node.version && a.entitled(pt.units) {
+			return *pt, true
+		}
+		if again, ok := a.look(s, pt.node); ok {
+			points.push(&again)
+		}
+	}
+	return point{}, false
+}
+
+// entitled reports whether the asker may still take all units: taking others
+// since may have used up its right, or the lender's surplus.
+func (a *asker) entitled(units []unit) bool {
+	m := a.e.mark()
+	defer a.e.back(m)
+	for _, u := range units {
+		again, ok := a.unit(u.held[0])
+		if !ok || len(again.held) != len(u.held) {
+			return false
+		}
+		a.e.take(&again)
+	}
+	return true
+}
+
+// relieve takes units until no owner's limit stands in the way any more.
+func (a *asker) relieve() (taken []unit, ok bool) {
+	e := a.e
+	for {
+		where, why := a.acct.gate(a.demand, !a.w.Preemptible)
+		if where == nil {
+			return taken, true
+		}
+		if why != ReasonOverLimit {
+			return nil, false
+		}
+		best, found := unit{}, false
+		for _, acct := range a.lenders() {
+			if !acct.below(where) {
+				continue
+			}
+			for _, v := range acct.victims {
+				for i := len(v.list) - 1; i >= 0 && !found; i-- {
+					for _, h := range v.list[i].held() {
+						if h.in&inLater != 0 {
+							best, found = a.unit(h)
+							break
+						}
+					}
+				}
+			}
+		}
+		if !found {
+			return nil, false
+		}
+		e.take(&best)
+		taken = append(taken, best)
+	}
+}
+
+func (a *account) below(top *account) bool {
+	for ; a != nil; a = a.parent {
+		if a == top {
+			return true
+		}
+	}
+	return false
+}
+
+// leanest drops every unit without which the pods still find places, the
+// costliest first, and returns the units left and the places. It looks at the
+// nodes that were gathered, and for very large plans only once.
+func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []*holding) {
+	e := a.e
+	nodes = slices.Compact(slices.SortedFunc(slices.Values(nodes), func(x, y *node) int { return cmp.Compare(x.rank, y.rank) }))
+	place := func(units []unit) []*holding {
+		e.begin()
+		defer e.rollback()
+		for i := range units {
+			e.take(&units[i])
+		}
+		return a.settleOn(nodes, groups)
+	}
+	placed := place(units)
+	const work = 4096
+	if placed == nil || len(units)*(len(units)+len(placed)) > work {
+		return units, placed
+	}
+	slices.SortFunc(units, func(x, y unit) int { return costCmp(costOf([]unit{y}), costOf([]unit{x})) })
+	for i := 0; i < len(units); {
+		fewer := slices.Delete(slices.Clone(units), i, i+1)
+		if p := place(fewer); p != nil {
+			units, placed = fewer, p
+		} else {
+			i++
+		}
+	}
+	return units, placed
+}

@@ -1,0 +1,253 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// queueKey tells apart workloads that one answer does not serve: two with the
+// same key start, or wait, for the same reasons.
+type queueKey struct {
+	owner       string
+	pools       string
+	priority    int32
+	preemptible bool
+	wants       string
+}
+
+// queue holds the waiting workloads of one key in order of submission. It has
+// an entry in each pool that they may use.
+type queue struct {
+	key     queueKey
+	heap    heap[*workload]
+	entries []*entry
+}
+
+// entry is a queue's place in one pool: awake (in its account's heap) or
+// asleep until something changes that could make its head start.
+type entry struct {
+	queue *queue
+	acct  *account
+	pool  *pool
+	next  *entry // tried when this one sleeps
+	first bool
+	at    int // place in acct.queue; -1 when not awake
+
+	block block
+	why   Reason
+	where *account // the account that forbids, if one does
+	tried uint64   // pool.hope when planning last said no
+	plan  *plan    // unfinished planning
+}
+
+// block is what a sleeping entry waits for.
+type block uint8
+
+const (
+	blockNone     block = iota
+	blockIdle           // an earlier pool of the queue is still being tried
+	blockAccount        // entry.where has to ease
+	blockCapacity       // room, or victims
+	blockPlanning       // planning goes on in the next Decide
+)
+
+func workloadLess(a, b *workload) bool {
+	return cmp.Or(cmp.Compare(a.Submitted, b.Submitted), cmp.Compare(a.ID, b.ID)) < 0
+}
+
+// entryLess is the order inside an owner: by priority, then submission.
+func entryLess(a, b *entry) bool {
+	x, y := a.queue.heap.top(), b.queue.heap.top()
+	return cmp.Or(cmp.Compare(y.Priority, x.Priority), cmp.Compare(x.Submitted, y.Submitted),
+		cmp.Compare(x.ID, y.ID)) < 0
+}
+
+// requeue puts w where it belongs after anything about it changed.
+func (e *Engine) requeue(w *workload) {
+	if e.treeDirty {
+		return
+	}
+	groups := w.wants()
+	if groups == nil || !w.declared || e.owners[w.Owner] == nil {
+		e.dequeue(w)
+		return
+	}
+	key := e.queueKey(w, groups)
+	if w.queue != nil && w.queue.key == key {
+		w.queue.heap.fix(w)
+		e.reorder(w.queue)
+		return
+	}
+	e.dequeue(w)
+	q := e.queues[key]
+	if q == nil {
+		q = e.newQueue(key, w)
+		e.queues[key] = q
+	}
+	w.queue = q
+	q.heap.push(w)
+	if q.heap.len() == 1 {
+		for _, en := range q.entries {
+			e.rest(en)
+			en.plan, en.tried = nil, 0
+		}
+		e.wakeEntry(q.entries[0])
+		return
+	}
+	e.reorder(q)
+}
+
+// reorder repairs the places of a queue's entries after its head changed.
+func (e *Engine) reorder(q *queue) {
+	for _, en := range q.entries {
+		en.acct.queue.fix(en)
+	}
+}
+
+func (e *Engine) newQueue(key queueKey, w *workload) *queue {
+	q := &queue{key: key}
+	q.heap = heap[*workload]{less: workloadLess, at: func(x *workload) *int { return &x.at }}
+	for _, name := range e.poolsOf(w) {
+		p := e.pool(name)
+		en := &entry{queue: q, acct: p.accountOf(w), pool: p, at: -1, first: len(q.entries) == 0, block: blockIdle}
+		if len(q.entries) > 0 {
+			q.entries[len(q.entries)-1].next = en
+		}
+		q.entries = append(q.entries, en)
+	}
+	return q
+}
+
+// dequeue takes w out of its queue.
+func (e *Engine) dequeue(w *workload) {
+	q := w.queue
+	if q == nil {
+		return
+	}
+	w.queue = nil
+	head := q.heap.top() == w
+	if q.heap.len() == 1 {
+		for _, en := range q.entries {
+			e.rest(en)
+		}
+		q.heap.remove(w)
+		delete(e.queues, q.key)
+		return
+	}
+	q.heap.remove(w)
+	if head {
+		for _, en := range q.entries {
+			en.plan = nil
+		}
+		e.reorder(q)
+	}
+}
+
+func (e *Engine) queueKey(w *workload, groups []group) queueKey {
+	var wants strings.Builder
+	for _, g := range groups {
+		wants.WriteString(strconv.Itoa(g.shape.id))
+		wants.WriteByte('x')
+		wants.WriteString(strconv.Itoa(len(g.pods)))
+		wants.WriteByte(' ')
+	}
+	return queueKey{
+		owner: w.Owner, pools: strings.Join(w.Pools, ","), priority: w.Priority,
+		preemptible: w.Preemptible, wants: wants.String(),
+	}
+}
+
+// poolsOf returns the pools that w may use, in order of preference.
+func (e *Engine) poolsOf(w *workload) []string {
+	if len(w.Pools) > 0 {
+		return slices.Compact(slices.Clone(w.Pools))
+	}
+	o := e.owners[w.Owner]
+	if o == nil {
+		return []string{DefaultPool}
+	}
+	if len(o.PoolOrder) > 0 {
+		return slices.Compact(slices.Clone(o.PoolOrder))
+	}
+	if len(o.Pools) > 0 {
+		return sortedKeys(o.Pools)
+	}
+	return []string{DefaultPool}
+}
+
+// wakeEntry lets en be tried, unless an earlier pool of its queue comes first.
+func (e *Engine) wakeEntry(en *entry) {
+	if en.at >= 0 || en.queue.heap.len() == 0 {
+		return
+	}
+	e.rest(en)
+	for _, other := range en.queue.entries {
+		if other == en {
+			break
+		}
+		if other.at >= 0 {
+			return // woken again when that one sleeps
+		}
+	}
+	en.block = blockNone
+	a := en.acct
+	a.queue.push(en)
+	for ; a.parent != nil; a = a.parent {
+		if a.at < 0 {
+			a.parent.awake.push(a)
+		}
+	}
+}
+
+// rest takes en out of wherever it is: awake or asleep.
+func (e *Engine) rest(en *entry) {
+	if en.at >= 0 {
+		en.acct.queue.remove(en)
+		for a := en.acct; a.parent != nil && a.queue.len() == 0 && a.awake.len() == 0; a = a.parent {
+			a.parent.awake.remove(a)
+		}
+	}
+	switch en.block {
+	case blockAccount:
+		en.where.blocked = without(en.where.blocked, en)
+	case blockCapacity, blockPlanning:
+		en.pool.asleep = without(en.pool.asleep, en)
+	}
+	en.block = blockIdle
+}
+
+// sleep puts en to rest until what blocks it may have changed, and lets the
+// queue's next pool be tried.
+func (e *Engine) sleep(en *entry, b block, why Reason, where *account) {
+	e.rest(en)
+	en.block, en.why, en.where = b, why, where
+	if b == blockAccount {
+		where.blocked = append(where.blocked, en)
+	} else {
+		en.pool.asleep = append(en.pool.asleep, en)
+	}
+	if en.next != nil {
+		e.wakeEntry(en.next)
+	}
+}
+
+func without(list []*entry, en *entry) []*entry {
+	if i := slices.Index(list, en); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// next walks down the owner tree to the entry to try.
+func (p *pool) next() *entry {
+	a := p.root
+	for a.awake.len() > 0 {
+		a = a.awake.top()
+	}
+	if a.queue.len() == 0 {
+		return nil
+	}
+	return a.queue.top()
+}

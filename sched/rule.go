@@ -1,0 +1,122 @@
+package sched
+
+// rule is how a pool places pods: which node, and which devices on it. Rules
+// see a node's state only, so that a score holds until the node changes.
+// Higher is better; ties go to the node that is first by name and to the
+// device that is first on it.
+type rule interface {
+	// node scores n for a pod of s that fits there in view now.
+	node(e *Engine, s *shape, n *node) int64
+	// device scores a device for one part of s that fits there in v.
+	device(e *Engine, s *shape, n *node, dev int, v view) int64
+}
+
+// The names of the placement rules.
+const (
+	Pack   = "pack"
+	Spread = "spread"
+	FGD    = "fgd"
+)
+
+// Rules lists the placement rules that a [Pool] may name.
+var Rules = []string{Pack, Spread, FGD}
+
+func (e *Engine) rule(p *pool, s *shape) rule {
+	if s.ask.Devices == 0 {
+		if p.CPUPlacement == Spread {
+			return cpuRule{spread: true}
+		}
+		return cpuRule{}
+	}
+	switch p.GPUPlacement {
+	case Spread:
+		return spread{}
+	case FGD:
+		return fgd{}
+	default:
+		return pack{}
+	}
+}
+
+// wholeWeight is what an empty device weighs against free milli on used ones.
+const wholeWeight = 1 << 20
+
+// room returns a node's free compute in milli on used devices, and its number
+// of empty devices.
+func (n *node) room() (milli, empty int64) {
+	for i := range n.devices {
+		_, comp, whole := n.devices[i].free(now)
+		if whole {
+			empty++
+		} else {
+			milli += max(comp, 0)
+		}
+	}
+	return milli, empty
+}
+
+// pack fills nodes that are used most, and devices that are used most: parts
+// go where the least is left over, whole devices where the fewest are empty.
+type pack struct{}
+
+func (pack) node(e *Engine, s *shape, n *node) int64 {
+	milli, empty := n.room()
+	if s.whole {
+		return -(empty*wholeWeight + milli)
+	}
+	best := noScore
+	for i := range n.devices {
+		if e.partsOn(s, &n.devices[i], now) > 0 {
+			best = max(best, pack{}.device(e, s, n, i, now))
+		}
+	}
+	return best*256 - min(empty, 255)
+}
+
+func (pack) device(e *Engine, s *shape, n *node, dev int, v view) int64 {
+	d := &n.devices[dev]
+	mem, comp, empty := d.free(v)
+	c := e.cut(s, d.class)
+	left := leftover(d, mem-c.mem, comp-c.comp)
+	if empty { // breaking a whole device is the last resort
+		left += 2 * wholeWeight
+	}
+	return -left
+}
+
+// leftover is the larger of what stays free of a device, in parts of
+// wholeWeight: a device is as useful as its scarcer half, yet memory that
+// nobody can compute on is still memory lost.
+func leftover(d *device, mem, comp int64) int64 {
+	left := share(comp, d.comp)
+	if d.mem > 0 {
+		left = max(left, share(mem, d.mem))
+	}
+	return left / (perTrillion / wholeWeight)
+}
+
+// spread is the opposite: empty devices and empty nodes first.
+type spread struct{}
+
+func (spread) node(e *Engine, s *shape, n *node) int64 {
+	milli, empty := n.room()
+	return empty*wholeWeight + milli
+}
+
+func (spread) device(e *Engine, s *shape, n *node, dev int, v view) int64 {
+	return -pack{}.device(e, s, n, dev, v)
+}
+
+// cpuRule places pods without devices: away from devices first, then where
+// the least (or, spreading, the most) CPU is left.
+type cpuRule struct{ spread bool }
+
+func (r cpuRule) node(e *Engine, s *shape, n *node) int64 {
+	left := share(n.left(resCPU, now), max(n.cap[resCPU], 1)) / 1000
+	if !r.spread {
+		left = -left
+	}
+	return left - int64(len(n.devices))*perTrillion/100
+}
+
+func (cpuRule) device(*Engine, *shape, *node, int, view) int64 { return 0 }

@@ -1,0 +1,242 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+)
+
+// unit is what has to stop together when one of its pods does: a single pod
+// while its workload runs above its minimum, else the whole workload.
+type unit struct {
+	w        *workload
+	held     []*holding
+	acct     *account
+	rule     Rule
+	standing int64 // of its owner, the more it borrows the higher
+	charge   vec
+	lost     int64 // milli-GPU-seconds of work thrown away
+}
+
+// asker is a workload that looks for victims.
+type asker struct {
+	e      *Engine
+	w      *workload
+	acct   *account
+	pool   *pool
+	demand vec  // what is still to be placed
+	moving bool // looks for pods to move, not to evict
+	placed []Placement
+}
+
+// unit returns what has to stop with h, and whether the asker may stop it.
+// It is judged in the present state, evictions of the same plan included.
+func (a *asker) unit(h *holding) (unit, bool) {
+	w := h.w
+	if w == nil || w == a.w || h.in != inLater|inActual || h.pod == nil || h.pod.state != granted {
+		return unit{}, false
+	}
+	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
+	if w.later <= w.Min && w.Min > 1 {
+		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
+	}
+	for _, x := range u.held {
+		if until := x.pod.since + Time(w.MinRuntime); w.MinRuntime > 0 && until > a.e.now {
+			a.e.wakeAt(until)
+			return unit{}, false
+		}
+		u.charge.add(x.charge)
+		u.lost += max(x.charge[0], 1000) / 1000 * (int64(a.e.now-x.pod.since) / 1000)
+	}
+	if a.moving {
+		u.rule = Consolidate
+		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil
+	}
+	return u, a.mayTake(&u)
+}
+
+// mayTake applies the rules of reclaim and preemption to u.
+//
+// Within one owner, a higher priority takes from a lower one. Between owners,
+// let x and y be the ancestors of asker and victim that are siblings. Every
+// account from the victim's up to y has to be above its quota. Then x takes
+// what keeps it within its quota; beyond that, x and y divide surplus: a higher
+// band takes from a lower one, and inside a band x takes while it ends up with
+// no more borrowed per weight than y is left with. That y keeps at least as
+// much as x gets is what makes taking turns end.
+func (a *asker) mayTake(u *unit) bool {
+	if u.acct == a.acct {
+		u.rule = Preempt
+		return a.w.Priority > u.w.Priority
+	}
+	u.rule = Reclaim
+	x, y := siblings(a.acct, u.acct)
+	for v := u.acct; ; v = v.parent {
+		if !v.used.over(v.quota, a.demand) {
+			return false
+		}
+		if v == y {
+			break
+		}
+	}
+	u.standing = y.standing(y.used, false)
+	after := x.used.plus(a.demand)
+	if !after.over(x.quota, a.demand) {
+		return true
+	}
+	for v := u.acct; ; v = v.parent {
+		if left := v.used.minus(u.charge); left.under(v.quota, a.demand) {
+			return false // a borrower's claim ends at what is guaranteed
+		}
+		if v == y {
+			break
+		}
+	}
+	if x.priority != y.priority {
+		return x.priority > y.priority
+	}
+	return x.weight > 0 && ratioCmp(x.standing(after, false), x.weight,
+		y.standing(y.used.minus(u.charge), false), y.weight) <= 0
+}
+
+// siblings returns the ancestors of a and b below their lowest common one.
+func siblings(a, b *account) (x, y *account) {
+	depth := func(c *account) (n int) {
+		for ; c != nil; c = c.parent {
+			n++
+		}
+		return n
+	}
+	da, db := depth(a), depth(b)
+	for ; da > db; da-- {
+		a = a.parent
+	}
+	for ; db > da; db-- {
+		b = b.parent
+	}
+	for a.parent != b.parent {
+		a, b = a.parent, b.parent
+	}
+	return a, b
+}
+
+// take stops a unit in the present transaction.
+func (e *Engine) take(u *unit) {
+	for _, h := range u.held {
+		e.put(h, h.in&^inLater)
+	}
+}
+
+// cost compares ways to make room: fewer workloads first, from whoever borrows
+// most, of the least priority and with the least work lost.
+type cost struct {
+	preempts int
+	units    int
+	standing int64
+	priority int32
+	lost     int64
+	gpu      int64
+}
+
+func costOf(units []unit) cost {
+	c := cost{units: len(units), standing: perTrillion}
+	for i := range units {
+		u := &units[i]
+		if u.rule == Preempt {
+			c.preempts++
+		} else {
+			c.standing = min(c.standing, u.standing)
+		}
+		if i == 0 || u.w.Priority > c.priority {
+			c.priority = u.w.Priority
+		}
+		c.lost += u.lost
+		c.gpu += u.charge[0]
+	}
+	return c
+}
+
+func costCmp(a, b cost) int {
+	return cmp.Or(
+		cmp.Compare(min(a.units, 1), min(b.units, 1)),
+		cmp.Compare(a.preempts, b.preempts),
+		cmp.Compare(a.units, b.units),
+		cmp.Compare(b.standing, a.standing),
+		cmp.Compare(a.priority, b.priority),
+		cmp.Compare(a.lost, b.lost),
+		cmp.Compare(a.gpu, b.gpu),
+	)
+}
+
+func unitCmp(a, b unit) int {
+	return cmp.Or(
+		cmp.Compare(b.rule, a.rule), // reclaim before preempt
+		cmp.Compare(b.standing, a.standing),
+		cmp.Compare(a.w.Priority, b.w.Priority),
+		cmp.Compare(a.lost, b.lost),
+		cmp.Compare(a.w.ID, b.w.ID),
+		cmp.Compare(a.held[0].pod.id, b.held[0].pod.id),
+	)
+}
+
+// clear finds a smallest set of units on n whose stop lets a pod of s fit
+// there. It leaves the state as it was. ok is false when there is none.
+func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
+	e := a.e
+	if !n.open() || !e.fits(s, n, a.placed) {
+		return nil, false
+	}
+	if e.slots(s, n, later, 1) > 0 {
+		return nil, true
+	}
+	start := e.mark()
+	defer func() { e.back(start) }()
+	var all []unit
+	seen := map[*workload]bool{}
+	for _, h := range n.holders {
+		if h.w != nil && seen[h.w] {
+			continue
+		}
+		if u, ok := a.unit(h); ok {
+			if len(u.held) > 1 {
+				seen[h.w] = true
+			}
+			all = append(all, u)
+		}
+	}
+	slices.SortFunc(all, unitCmp)
+	var marks []unit
+	fit := false
+	for _, u := range all {
+		again, ok := a.unit(u.held[0]) // earlier ones may have changed its right
+		if !ok {
+			continue
+		}
+		e.take(&again)
+		marks = append(marks, again)
+		if fit = e.slots(s, n, later, 1) > 0; fit {
+			break
+		}
+	}
+	if !fit {
+		return nil, false
+	}
+	return a.prune(s, n, marks), true
+}
+
+// prune gives back, the costliest first, every unit without which a pod of s
+// still fits on n. The units have been taken in the present transaction.
+func (a *asker) prune(s *shape, n *node, units []unit) []unit {
+	e := a.e
+	for i := len(units) - 2; i >= 0; i-- {
+		m := e.mark()
+		for _, h := range units[i].held {
+			e.put(h, h.in|inLater)
+		}
+		if e.slots(s, n, later, 1) > 0 {
+			units = slices.Delete(units, i, i+1)
+		} else {
+			e.back(m)
+		}
+	}
+	return units
+}

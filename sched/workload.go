@@ -1,0 +1,163 @@
+package sched
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// workload is a [Workload] with its pods.
+type workload struct {
+	Workload
+	pods    map[string]*pod
+	waiting []*pod // without a place, sorted by ID
+	placed  []*pod // granted or promised, sorted by ID
+	later   int    // holdings that count in view later; less than placed while planning
+	leaving int    // pods that are being stopped
+	booking *booking
+	seats   []*seat // places that pods were moved to, for their successors
+	moved   int     // how often pods were moved
+
+	queue *queue
+	at    int // place in queue.heap
+
+	victim      *victims // where it is listed as one that may give way
+	victimAcct  *account
+	victimSince Time
+
+	declared bool // WorkloadSet was seen; pods may come before it
+}
+
+// podState is where a pod is in its life.
+type podState uint8
+
+const (
+	waiting  podState = iota
+	promised          // has a place that is not free yet
+	granted
+	leaving
+	lost // its node is gone
+)
+
+// pod is a [Pod] with its place.
+type pod struct {
+	id    string
+	w     *workload
+	shape *shape
+	state podState
+	hold  *holding
+	since Time
+	// grant is what a lost pod held, and wasLeaving whether it was being stopped.
+	grant      Grant
+	wasLeaving bool
+}
+
+// held returns the holdings of w's granted and promised pods, in order of ID.
+func (w *workload) held() []*holding {
+	out := make([]*holding, len(w.placed))
+	for i, p := range w.placed {
+		out[i] = p.hold
+	}
+	return out
+}
+
+// place and displace keep the list of w's pods that have a place.
+func (w *workload) place(p *pod) {
+	if i, ok := slices.BinarySearchFunc(w.placed, p, podCmp); !ok {
+		w.placed = slices.Insert(w.placed, i, p)
+	}
+}
+
+func (w *workload) displace(p *pod) {
+	if i, ok := slices.BinarySearchFunc(w.placed, p, podCmp); ok {
+		w.placed = slices.Delete(w.placed, i, i+1)
+	}
+}
+
+func (w *workload) sorted() []*pod {
+	if len(w.pods) == 1 {
+		for _, p := range w.pods {
+			return []*pod{p}
+		}
+	}
+	return slices.SortedFunc(maps.Values(w.pods), podCmp)
+}
+
+func podCmp(a, b *pod) int { return cmp.Compare(a.id, b.id) }
+
+// since is when the last of w's running pods started.
+func (w *workload) since() Time {
+	var at Time
+	for _, p := range w.placed {
+		if p.state == granted {
+			at = max(at, p.since)
+		}
+	}
+	return at
+}
+
+// addWaiting puts p among the pods that wait for a place.
+func (w *workload) addWaiting(p *pod) {
+	p.state, p.hold = waiting, nil
+	if i, ok := slices.BinarySearchFunc(w.waiting, p, podCmp); !ok {
+		w.waiting = slices.Insert(w.waiting, i, p)
+	}
+}
+
+func (w *workload) dropWaiting(p *pod) {
+	if i, ok := slices.BinarySearchFunc(w.waiting, p, podCmp); ok {
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+	}
+}
+
+// group is a number of pods of one shape.
+type group struct {
+	shape *shape
+	pods  []*pod
+}
+
+// wants returns the pods that have to start together next, grouped by shape,
+// the largest first: as many as the minimum lacks, then one at a time. It is
+// empty when nothing waits or fewer pods exist than have to run.
+func (w *workload) wants() []group {
+	n := max(w.Min-len(w.placed), 1)
+	if n > len(w.waiting) || w.Suspended || w.booking != nil {
+		return nil
+	}
+	var groups []group
+	for _, p := range w.waiting[:n] {
+		i := slices.IndexFunc(groups, func(g group) bool { return g.shape == p.shape })
+		if i < 0 {
+			groups = append(groups, group{shape: p.shape})
+			i = len(groups) - 1
+		}
+		groups[i].pods = append(groups[i].pods, p)
+	}
+	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(b.shape.size(), a.shape.size()) })
+	return groups
+}
+
+// size orders shapes by how hard they are to place.
+func (s *shape) size() int64 {
+	k := int64(s.ask.Devices)
+	switch {
+	case s.whole:
+		return k * GPU * 2
+	case s.ask.Part.Fraction > 0:
+		return k * s.ask.Part.Fraction
+	}
+	return k * (s.ask.Part.MemoryMiB + 1)
+}
+
+// demand is the least that the groups can be charged in p.
+func (e *Engine) demand(groups []group, p *pool) vec {
+	var sum vec
+	for _, g := range groups {
+		sum.add(e.floorCharge(g.shape, p).times(int64(len(g.pods))))
+	}
+	return sum
+}
+
+func (e *Engine) sortedWorkloads() []*workload {
+	return slices.SortedFunc(maps.Values(e.workloads), func(a, b *workload) int { return cmp.Compare(a.ID, b.ID) })
+}
