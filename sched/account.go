@@ -32,6 +32,9 @@ type account struct {
 	// blocked are the entries that sleep until used or firm falls.
 	blocked []*entry
 	eased   bool
+	// claims remembers claimAny for the state of the pool in claimHope.
+	claims, claimKnown bool
+	claimHope          hope
 }
 
 type victims struct {
@@ -66,8 +69,8 @@ func (e *Engine) buildAccounts() {
 		for _, name := range slices.Sorted(maps.Keys(e.owners)) {
 			e.openAccount(p, name, 0)
 		}
-		p.asleep = nil
-		p.hope++
+		p.dorms, p.dormIndex, p.planning = nil, map[string]int{}, 0
+		p.hope.prey++
 	}
 	for _, n := range e.nodes {
 		for _, h := range n.holders {
@@ -146,6 +149,7 @@ func (e *Engine) charge(h *holding, on bool) {
 		return
 	}
 	for a := h.acct(); a != nil; a = a.parent {
+		was := a.borrowing()
 		if on {
 			a.used.add(h.charge)
 			a.running++
@@ -153,6 +157,7 @@ func (e *Engine) charge(h *holding, on bool) {
 			a.used.sub(h.charge)
 			a.running--
 		}
+		e.crossed(a, was)
 		if !h.w.Preemptible {
 			if on {
 				a.firm.add(h.charge)
@@ -168,6 +173,28 @@ func (e *Engine) charge(h *holding, on bool) {
 				e.easeOne(a)
 			}
 		}
+	}
+}
+
+// borrowing reports whether a has more than its quota of anything.
+func (a *account) borrowing() bool {
+	for i, q := range a.quota {
+		if q >= 0 && a.used[i] > q {
+			return true
+		}
+	}
+	return false
+}
+
+// crossed notes what a change of a's use means to those who may take from it.
+func (e *Engine) crossed(a *account, was bool) {
+	if e.tx != nil || e.quiet {
+		return
+	}
+	if is := a.borrowing(); is != was {
+		a.pool.hope.prey++
+	} else if is {
+		a.pool.hope.greed++
 	}
 }
 

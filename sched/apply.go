@@ -67,7 +67,7 @@ func (e *Engine) setPool(p Pool) error {
 	}
 	q.Pool = p
 	q.log, q.logBase = nil, q.logBase+len(q.log)+1 // all scores are void
-	q.hope++
+	q.hope.prey++
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (e *Engine) setOwner(o Owner) error {
 // reconfigured voids all answers about p: quotas or totals changed.
 func (p *pool) reconfigured() {
 	p.stale = true
-	p.hope++
+	p.hope.prey++
 }
 
 func (e *Engine) setWorkload(w Workload) error {
@@ -151,8 +151,11 @@ func (e *Engine) rebook(x *workload, change func()) {
 	change()
 	for i, h := range held {
 		in := was[i]
-		if h.pod != nil && h.pod.state == granted {
+		switch {
+		case h.pod != nil && h.pod.state == granted:
 			in = x.runningIn()
+		case h.pod != nil && h.pod.state == promised:
+			in = x.promisedIn()
 		}
 		e.put(h, in)
 		e.addVictim(h)
@@ -166,6 +169,10 @@ func (w *workload) runningIn() hold {
 	}
 	return inLater | inActual | inFixed
 }
+
+// promisedIn is in which views a promised place of w counts: one of preemptible
+// work may be taken over.
+func (w *workload) promisedIn() hold { return w.runningIn() &^ inActual }
 
 // holdings returns everything that is held for w.
 func (w *workload) holdings() []*holding {

@@ -45,15 +45,22 @@ func inTheWay(h *holding) []string {
 	return out
 }
 
-// book promises the placed holdings to w's pods, or starts them if the places
+// book promises the placed holdings to w's pods, beside what they are promised, or starts them if the places
 // are free already.
 func (e *Engine) book(w *workload, held []*holding) {
-	b := &booking{w: w, holdings: held}
+	b := w.booking
+	if b == nil {
+		b = &booking{w: w}
+	} else {
+		e.bookings = slices.DeleteFunc(e.bookings, func(x *booking) bool { return x == b })
+	}
+	b.holdings = append(b.holdings, held...)
 	for _, h := range held {
 		w.dropWaiting(h.pod)
 		h.pod.state, h.pod.hold = promised, h
 		w.place(h.pod)
-		e.put(h, inLater|inFixed)
+		e.put(h, w.promisedIn())
+		e.addVictim(h)
 	}
 	w.booking = b
 	if !e.deciding || !e.keep(b) {
@@ -72,15 +79,19 @@ func (e *Engine) unbook(b *booking) {
 	for _, h := range b.holdings {
 		e.put(h, 0)
 		b.w.displace(h.pod)
+		if len(b.w.placed) == 0 {
+			e.dropVictim(b.w)
+		}
 		b.w.addWaiting(h.pod)
 	}
 	e.requeue(b.w)
 }
 
-// keepPromises starts the workloads whose places have become free.
-func (e *Engine) keepPromises() {
+// keepPromises starts the workloads whose places have become free, and reports
+// whether there were any.
+func (e *Engine) keepPromises() bool {
 	if e.vacancies == e.vacanciesSeen {
-		return
+		return false
 	}
 	e.vacanciesSeen = e.vacancies
 	kept := make([]*booking, 0, len(e.bookings))
@@ -89,7 +100,9 @@ func (e *Engine) keepPromises() {
 			kept = append(kept, b)
 		}
 	}
+	some := len(kept) < len(e.bookings)
 	e.bookings = kept
+	return some
 }
 
 // keep starts b's pods if their places are free.
@@ -98,6 +111,7 @@ func (e *Engine) keep(b *booking) bool {
 		return false
 	}
 	b.w.booking = nil
+	e.dropVictim(b.w) // it is listed anew by when it started
 	for _, h := range b.holdings {
 		e.put(h, b.w.runningIn())
 		h.pod.state, h.pod.since = granted, e.now
@@ -148,10 +162,11 @@ func (h *holding) resourcesFree() bool {
 func (e *Engine) sit(p *pod) bool {
 	w := p.w
 	i := slices.IndexFunc(w.seats, func(s *seat) bool { return s.hold.shape == p.shape })
-	if i < 0 || w.booking != nil {
+	if i < 0 {
 		return false
 	}
 	h := w.seats[i].hold
+	e.seats = slices.DeleteFunc(e.seats, func(s *seat) bool { return s == w.seats[i] })
 	w.seats = slices.Delete(w.seats, i, i+1)
 	h.pod = p
 	e.book(w, []*holding{h})
@@ -160,19 +175,19 @@ func (e *Engine) sit(p *pod) bool {
 
 // expire gives up the places of moved pods that have no successor in time.
 func (e *Engine) expire() {
-	for _, w := range e.sortedWorkloads() {
-		for _, s := range slices.Clone(w.seats) {
-			if s.until <= e.now {
-				e.unseat(s)
-			} else {
-				e.wakeAt(s.until)
-			}
+	for _, s := range slices.Clone(e.seats) {
+		if s.until <= e.now {
+			e.unseat(s)
+		} else {
+			e.wakeAt(s.until)
 		}
 	}
 }
 
 func (e *Engine) unseat(s *seat) {
-	s.w.seats = slices.DeleteFunc(s.w.seats, func(x *seat) bool { return x == s })
+	same := func(x *seat) bool { return x == s }
+	s.w.seats = slices.DeleteFunc(s.w.seats, same)
+	e.seats = slices.DeleteFunc(e.seats, same)
 	e.put(s.hold, 0)
 }
 

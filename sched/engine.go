@@ -61,12 +61,18 @@ type Engine struct {
 	// are looked at only then.
 	vacancies, vacanciesSeen uint64
 
+	seats    []*seat // of all workloads, the oldest first
 	eased    []*account
 	deciding bool // inside Decide, where starts can be said
 	effort   int  // steps left in this Decide
 	more     bool // planning was cut short
 	wake     Time
+	preyAt   Time // when the next minimum run time ends
 	out      []Decision
+
+	waking   []*entry // scratch of copied
+	round    uint64   // grows with everything that a failed try may have missed
+	versions uint64   // the last node.version
 
 	scratch tx
 	tx      *tx
@@ -110,11 +116,11 @@ func (e *Engine) pool(name string) *pool {
 	if p := e.pools[name]; p != nil {
 		return p
 	}
-	p := &pool{Pool: Pool{Name: name}}
+	p := &pool{Pool: Pool{Name: name}, index: len(e.poolList)}
 	e.pools[name] = p
 	at, _ := slices.BinarySearchFunc(e.poolList, name, func(p *pool, name string) int { return cmp.Compare(p.Name, name) })
 	e.poolList = slices.Insert(e.poolList, at, p)
-	p.accounts = map[string]*account{}
+	p.accounts, p.dormIndex = map[string]*account{}, map[string]int{}
 	p.root = newAccount("", p, nil)
 	p.root.quota = NoLimit.vec()
 	p.accounts[strangers] = newAccount(strangers, p, p.root)
@@ -147,27 +153,31 @@ func (e *Engine) Decide(now Time) []Decision {
 	e.ensure()
 	e.now = max(e.now, now)
 	e.out, e.more, e.effort = nil, false, e.cfg.Effort
+	e.round++
 	e.deciding = true
 	defer func() { e.deciding = false }()
 	if e.wake != 0 && e.wake <= e.now {
 		e.wake = 0
 		e.expire()
 		for _, p := range e.poolList {
-			p.hope++
+			p.hope.greed++ // look at all sleepers
+		}
+	}
+	if e.preyAt != 0 && e.preyAt <= e.now {
+		e.preyAt = 0
+		for _, p := range e.poolList {
+			p.hope.prey++
 		}
 	}
 	e.remix()
-	e.keepPromises()
-	for {
-		e.wakeAll()
-		if !e.pass() {
+	for first := true; ; first = false {
+		e.wakeAll(first)
+		if !e.pass() && !e.keepPromises() { // who has a better right comes first
 			break
 		}
 	}
 	for _, p := range e.poolList {
-		for _, en := range p.asleep {
-			e.more = e.more || en.block == blockPlanning
-		}
+		e.more = e.more || p.seen != p.hope || p.planning > 0
 	}
 	return e.out
 }
@@ -186,60 +196,6 @@ func (e *Engine) pass() bool {
 		}
 	}
 	return tried
-}
-
-// wakeAll wakes the sleepers whose reasons may be gone.
-func (e *Engine) wakeAll() {
-	for _, a := range e.eased {
-		a.eased = false
-		for _, en := range slices.Clone(a.blocked) {
-			e.wakeEntry(en)
-		}
-	}
-	e.eased = e.eased[:0]
-	for _, p := range e.poolList {
-		if p.seen == p.hope && !e.planningLeft(p) {
-			continue
-		}
-		p.seen = p.hope
-		for _, en := range slices.Clone(p.asleep) {
-			if e.hopeful(en) {
-				e.wakeEntry(en)
-			}
-		}
-	}
-}
-
-func (e *Engine) planningLeft(p *pool) bool {
-	if e.effort <= 0 {
-		return false
-	}
-	return slices.ContainsFunc(p.asleep, func(en *entry) bool { return en.block == blockPlanning })
-}
-
-// hopeful reports whether trying a sleeper anew could help: its head fits now
-// by the sums, or planning that said no has new hope.
-func (e *Engine) hopeful(en *entry) bool {
-	w := en.queue.heap.top()
-	groups := w.wants()
-	if en.block == blockPlanning {
-		return e.effort > 0
-	}
-	if e.roomFor(groups, en.pool) {
-		return true
-	}
-	return en.tried != en.pool.hope && e.mayPlan(w, en, groups)
-}
-
-// roomFor reports whether the sums of free places leave room for each group.
-// False is a proof that they do not fit.
-func (e *Engine) roomFor(groups []group, p *pool) bool {
-	for _, g := range groups {
-		if t := e.tree(g.shape, p); t.sum < int64(len(g.pods)) {
-			return false
-		}
-	}
-	return len(groups) > 0
 }
 
 // More reports whether planning was left unfinished, so that Decide should be

@@ -97,8 +97,9 @@ func (e *Engine) explainWaiting(w *workload, groups []group, ex *Explanation) {
 		f.summarise()
 		if f.OK {
 			f.Reason, f.Message = ReasonQueued, "there is room; it is looked at next"
-			if t := e.unplannedReason(p, groups); t != "" {
-				f.OK, f.Reason, f.Message = false, ReasonNoDevices, t
+			if why, ok := e.together(p, groups); !ok {
+				f.OK, f.Reason, f.Message = false, why.Reason, why.Message
+				f.Children = append(f.Children, why)
 			}
 		}
 		ex.Findings = append(ex.Findings, f)
@@ -127,25 +128,29 @@ func (f *Finding) summarise() {
 	}
 }
 
-// unplannedReason explains gangs that each pod of which fits alone in sum, yet
-// not all together.
-func (e *Engine) unplannedReason(p *pool, groups []group) string {
+// together places the groups' pods one after the other, in a transaction that
+// is undone, and says what the first one lacks that finds no place.
+func (e *Engine) together(p *pool, groups []group) (why Finding, ok bool) {
 	e.begin()
 	defer e.rollback()
+	placed := 0
 	for _, g := range groups {
-		for i, pod := range g.pods {
+		for _, pod := range g.pods {
 			n := e.best(e.tree(g.shape, p), nil)
 			var h *holding
 			if n != nil {
 				h = e.lay(pod, g.shape, n, now)
 			}
 			if h == nil {
-				return fmt.Sprintf("%d of its %d pods of this kind fit at the same time", i, len(g.pods))
+				why = e.roomFinding(p, g.shape, 1)
+				why.Message = fmt.Sprintf("%s would find places, but not the next: %s", plural(placed, "pod", "pods"), why.Message)
+				return why, false
 			}
 			e.put(h, inLater|inActual)
+			placed++
 		}
 	}
-	return ""
+	return Finding{}, true
 }
 
 // gateFindings checks quota and limit at every level of the owner tree.
@@ -196,19 +201,18 @@ func (e *Engine) roomFindings(p *pool, groups []group) []Finding {
 
 // tally counts what the nodes of a pool offer to one shape.
 type tally struct {
-	open               int   // nodes that take pods
-	model, fit         int64 // nodes with an allowed device, nodes that suit besides
-	empty, free        int64 // pods that fit empty nodes, and what is free now
-	devices, cpu, mem  int64 // pods by one resource alone
-	other              int64
-	mostFree, freeSum  int64 // devices (or parts) free on the best node, and in all
+	open               int     // nodes that take pods
+	model, fit         int64   // nodes with an allowed device, nodes that suit besides
+	empty, free        int64   // pods that fit empty nodes, and what is free now
+	devices            int64   // pods by devices alone
+	by                 []int64 // pods by each other resource alone
+	mostFree, freeSum  int64   // devices (or parts) free on the best node, and in all
 	unfit              map[string]int64
-	otherName          string
 	cordoned, sickDevs int
 }
 
 func (e *Engine) tally(p *pool, s *shape) tally {
-	t := tally{unfit: map[string]int64{}}
+	t := tally{unfit: map[string]int64{}, by: make([]int64, len(s.need))}
 	for _, n := range p.nodes {
 		if n.gone {
 			continue
@@ -218,6 +222,9 @@ func (e *Engine) tally(p *pool, s *shape) tally {
 			continue
 		}
 		t.open++
+		if s.ask.Devices > 0 && !s.whole && n.Counted {
+			continue // a device plugin hands out whole devices only
+		}
 		if s.ask.Devices > 0 && !slices.ContainsFunc(n.devices, func(d device) bool { return e.cut(s, d.class).ok }) {
 			continue
 		}
@@ -239,20 +246,11 @@ func (e *Engine) tally(p *pool, s *shape) tally {
 	return t
 }
 
-// tallyNode counts by each resource alone, as if the others were plenty.
+// tallyNode counts by each resource alone.
 func (e *Engine) tallyNode(t *tally, s *shape, n *node) {
-	by := func(i int, sum *int64) {
-		if i < len(s.need) && s.need[i] > 0 {
-			*sum += max(n.left(i, now), 0) / s.need[i]
-		} else {
-			*sum += manySlots
-		}
-	}
-	by(resCPU, &t.cpu)
-	by(resMemory, &t.mem)
-	for i := resPods; i < len(s.need); i++ {
-		if s.need[i] > 0 {
-			t.other, t.otherName = t.other+max(n.left(i, now), 0)/s.need[i], e.resNames[i]
+	for i, amount := range s.need {
+		if amount > 0 {
+			t.by[i] += max(n.left(i, now), 0) / amount
 		}
 	}
 	if s.ask.Devices == 0 {
@@ -279,38 +277,65 @@ func (e *Engine) roomFinding(p *pool, s *shape, pods int64) Finding {
 		return fail(ReasonNoPool, "all %s of %s are cordoned; uncordon one", plural(t.cordoned, "node", "nodes"), f.Where)
 	case t.open == 0:
 		return fail(ReasonNoPool, "%s has no nodes; add nodes to it or use another pool", f.Where)
+	case t.model == 0 && len(s.ask.Models) == 0 && len(p.classes) > 0:
+		return fail(ReasonTooLarge, "no node of %s has %s; it has %s", f.Where, s.deviceTitle(), e.models(p))
 	case t.model == 0:
 		return fail(ReasonNoModel, "no node of %s has %s; it has %s", f.Where, s.deviceTitle(), e.models(p))
 	case t.empty < pods:
 		return fail(ReasonTooLarge, "%s would not fit if %s were empty: it holds %d of %s", plural64(pods, "pod", "pods"), f.Where, t.empty, what)
 	case t.fit == 0:
 		return fail(ReasonFitness, "no node of %s suits it: %s", f.Where, unfitText(t.unfit))
-	case s.ask.Devices > 0 && t.devices < pods:
-		f.Unit = "pods"
-		return fail(ReasonNoDevices, "%s needed; free: %s in all, %d at most on one node, enough for %d of %s",
-			needed(s.askText(pods)), s.unitsText(t.freeSum), t.mostFree, t.devices, plural64(pods, "pod", "pods"))
-	case t.cpu < pods:
-		return fail(ReasonNoCPU, "nodes with free CPU for %d of %s (%s each)", t.cpu, plural64(pods, "pod", "pods"), quantity(1, s.ask.CPU))
-	case t.mem < pods:
-		return fail(ReasonNoMemory, "nodes with free memory for %d of %s (%s each)", t.mem, plural64(pods, "pod", "pods"), quantity(2, s.ask.Memory))
-	case t.otherName != "" && t.other < pods:
-		return fail(ReasonNoResource, "nodes with free %s for %d of %s", t.otherName, t.other, plural64(pods, "pod", "pods"))
-	case t.free < pods:
-		f.Children = []Finding{
-			{OK: true, Where: f.Where, Unit: "pods", Need: pods, Have: t.devices, Message: "devices alone"},
-			{OK: true, Where: f.Where, Unit: "pods", Need: pods, Have: t.cpu, Message: "CPU alone"},
-			{OK: true, Where: f.Where, Unit: "pods", Need: pods, Have: t.mem, Message: "memory alone"},
-		}
+	}
+	f.Children = e.lacks(&t, s, pods)
+	for i := range f.Children {
+		f.Children[i].Where = f.Where
+	}
+	f.OK = true
+	if f.summarise(); !f.OK {
+		f.Unit, f.Need, f.Have = "pods", pods, min(t.free, pods)
+		return f
+	}
+	if t.free < pods {
 		r := ReasonNoResource
 		if s.ask.Devices > 0 {
 			r = ReasonNoDevices
 		}
-		return fail(r, "enough of each is free, but devices, CPU and memory lie on different nodes: %d of %s find all on one",
-			t.free, plural64(pods, "pod", "pods"))
+		f.OK = false
+		return fail(r, "enough of each is free, but not together: %d of %s find all they need on one node", t.free, plural64(pods, "pod", "pods"))
 	}
-	f.OK = true
 	f.Message = fmt.Sprintf("there is room for %s", plural64(min(t.free, pods), "pod", "pods"))
 	return f
+}
+
+// lacks checks each resource alone, as if the others were plenty.
+func (e *Engine) lacks(t *tally, s *shape, pods int64) []Finding {
+	var out []Finding
+	check := func(r Reason, have int64, message string) {
+		out = append(out, Finding{Reason: r, OK: have >= pods, Unit: "pods", Need: pods, Have: min(have, manySlots), Message: message})
+	}
+	many := plural64(pods, "pod", "pods")
+	if s.ask.Devices > 0 {
+		check(ReasonNoDevices, t.devices, fmt.Sprintf("%s needed; free: %s in all, %d at most on one node, enough for %d of %s",
+			needed(s.askText(pods)), s.unitsText(t.freeSum), t.mostFree, t.devices, many))
+	}
+	for i, amount := range s.need {
+		if amount == 0 {
+			continue
+		}
+		switch have := t.by[i]; i {
+		case resCPU:
+			check(ReasonNoCPU, have, fmt.Sprintf("free CPU is enough for %d of %s (%s each)", have, many, quantity(1, amount)))
+		case resMemory:
+			check(ReasonNoMemory, have, fmt.Sprintf("free memory is enough for %d of %s (%s each)", have, many, quantity(2, amount)))
+		case resPods:
+			if have < pods {
+				check(ReasonNoResource, have, fmt.Sprintf("free pod slots are enough for %d of %s", have, many))
+			}
+		default:
+			check(ReasonNoResource, have, fmt.Sprintf("free %s is enough for %d of %s (%d each)", e.resNames[i], have, many, amount))
+		}
+	}
+	return out
 }
 
 func unfitText(why map[string]int64) string {

@@ -67,4 +67,6 @@ type Offer struct {
 	Devices  int
 	Fraction int64  // micro; 0 when whole
 	Model    string // "" when any
+	// Preemptible says that the offer is to make it preemptible.
+	Preemptible bool
 }

@@ -1,5 +1,7 @@
 package sched
 
+import "slices"
+
 // slots returns how many pods of s can be placed on n in view v, looking at
 // devices and resources; room for more than most counts as most.
 func (e *Engine) slots(s *shape, n *node, v view, most int64) int64 {
@@ -112,8 +114,9 @@ type fitKey struct{ fit, class string }
 // pool, and returns the parts; nil when they are not there.
 func (e *Engine) choose(s *shape, n *node, v view) []part {
 	k := s.ask.Devices
-	parts := make([]part, 0, k)
+	var parts []part
 	if s.whole {
+		parts = make([]part, 0, k)
 		for i := range n.devices {
 			d := &n.devices[i]
 			if len(parts) == k {
@@ -126,8 +129,8 @@ func (e *Engine) choose(s *shape, n *node, v view) []part {
 				parts = append(parts, newPart(int32(i), d, c))
 			}
 		}
-	} else {
-		parts = e.choosePartial(s, n, v, parts)
+	} else if parts = e.choosePartial(s, n, v, e.byRule(s, n, v)); k > 1 && !e.leavesRoom(s, n, v, parts) {
+		parts = e.choosePartial(s, n, v, func(i int) int64 { return e.partsOn(s, &n.devices[i], v) })
 	}
 	if len(parts) < k {
 		return nil
@@ -135,20 +138,42 @@ func (e *Engine) choose(s *shape, n *node, v view) []part {
 	return parts
 }
 
-func (e *Engine) choosePartial(s *shape, n *node, v view, parts []part) []part {
+// byRule scores devices by the rule of the pool.
+func (e *Engine) byRule(s *shape, n *node, v view) func(int) int64 {
+	rule := e.rule(n.pool, s)
+	return func(i int) int64 { return rule.device(e, s, n, i, v) }
+}
+
+// leavesRoom reports whether taking parts leaves room for all other pods of s
+// that fit n now. Taking from the devices with the most parts always does.
+func (e *Engine) leavesRoom(s *shape, n *node, v view, parts []part) bool {
+	rest := e.deviceSlots(s, n, v, int64(s.ask.Devices), manySlots) - 1
+	sum := int64(0)
+	for i := range n.devices {
+		a := e.partsOn(s, &n.devices[i], v)
+		if slices.ContainsFunc(parts, func(p part) bool { return p.dev == int32(i) }) {
+			a--
+		}
+		sum += min(a, rest)
+	}
+	return sum >= int64(s.ask.Devices)*rest
+}
+
+// choosePartial picks devices for one pod of s by descending score.
+func (e *Engine) choosePartial(s *shape, n *node, v view, score func(int) int64) []part {
 	if n.Counted {
 		return nil
 	}
-	var taken [64]bool
-	rule := e.rule(n.pool, s)
+	var taken [maxDevices]bool
+	var parts []part
 	for len(parts) < s.ask.Devices {
 		best, bestScore := -1, int64(0)
 		for i := range n.devices {
-			if i < len(taken) && taken[i] || i >= len(taken) || e.partsOn(s, &n.devices[i], v) == 0 {
+			if taken[i] || e.partsOn(s, &n.devices[i], v) == 0 {
 				continue
 			}
-			if score := rule.device(e, s, n, i, v); best < 0 || score > bestScore {
-				best, bestScore = i, score
+			if x := score(i); best < 0 || x > bestScore {
+				best, bestScore = i, x
 			}
 		}
 		if best < 0 {

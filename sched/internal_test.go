@@ -117,7 +117,7 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 		}
 		for _, s := range e.shapeList {
 			for _, p := range e.poolList {
-				if s.trees[p] == nil {
+				if p.index >= len(s.trees) || s.trees[p.index] == nil {
 					continue
 				}
 				got := e.tree(s, p)

@@ -119,6 +119,7 @@ func (a *asker) resettle(units []unit) []relocation {
 
 func (a *asker) carryOutMoves(moves []relocation, placed []*holding) {
 	e := a.e
+	e.round++
 	for _, m := range moves {
 		w := m.from.w
 		e.out = append(e.out, Decision{
@@ -130,6 +131,7 @@ func (a *asker) carryOutMoves(moves []relocation, placed []*holding) {
 		m.to.pod = nil
 		s := &seat{w: w, hold: m.to, until: e.now + Time(e.cfg.PromiseFor)}
 		w.seats = append(w.seats, s)
+		e.seats = append(e.seats, s)
 		e.put(m.to, inLater|inFixed)
 		e.wakeAt(s.until)
 		e.requeue(w)

@@ -67,7 +67,7 @@ type node struct {
 	used    [3][]int64 // by later, actual, fixed
 	holders []*holding // takeable ones are among them; in order of arrival
 	lastLog int        // last place in the pool's change log
-	version uint64     // of the node's state, for planning
+	version uint64     // of the node's state; equal versions are equal states
 }
 
 // left returns how much of resource i is free in v.
@@ -128,7 +128,7 @@ func (e *Engine) put(h *holding, in hold) {
 		return
 	}
 	if e.tx != nil {
-		e.tx.log = append(e.tx.log, undo{h, h.in})
+		e.tx.log = append(e.tx.log, undo{h, h.in, h.node.version})
 	}
 	n := h.node
 	for v, bit := range [3]hold{inLater, inActual, inFixed} {
@@ -178,13 +178,14 @@ func (e *Engine) put(h *holding, in hold) {
 // touch notes that n changed, so that everything derived from it is repaired
 // when it is next asked for.
 func (e *Engine) touch(n *node, freed bool) {
-	n.version++
+	e.versions++
+	n.version = e.versions
 	p := n.pool
 	p.log = append(p.log, n.id)
 	n.lastLog = p.logBase + len(p.log) - 1
 	p.trim()
 	if freed && e.tx == nil && !e.quiet {
-		p.hope++
+		p.hope.room++
 	}
 }
 
@@ -192,8 +193,9 @@ func (e *Engine) touch(n *node, freed bool) {
 type tx struct{ log []undo }
 
 type undo struct {
-	h  *holding
-	in hold
+	h       *holding
+	in      hold
+	version uint64 // of its node before
 }
 
 // begin starts a transaction. They do not nest; a mark within one does.
@@ -209,7 +211,9 @@ func (e *Engine) back(mark int) {
 	quiet := e.quiet
 	e.quiet = true
 	for i := len(t.log) - 1; i >= mark; i-- {
-		e.put(t.log[i].h, t.log[i].in)
+		u := &t.log[i]
+		e.put(u.h, u.in)
+		u.h.node.version = u.version
 	}
 	e.quiet = quiet
 	t.log = t.log[:mark]
@@ -222,7 +226,7 @@ func (e *Engine) commit() {
 	e.tx = nil
 	for _, u := range log {
 		if u.in&^u.h.in != 0 {
-			u.h.node.pool.hope++
+			u.h.node.pool.hope.room++
 			if u.h.w != nil && u.in&inLater != 0 {
 				e.ease(u.h.acct())
 			}

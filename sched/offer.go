@@ -107,7 +107,9 @@ func (e *Engine) offers(w *workload, groups []group) []Offer {
 	}
 	base := Offer{Pods: pods, Devices: s.ask.Devices, Fraction: s.ask.Part.Fraction}
 	if !w.Preemptible && e.startable(w, s.ask, pods, false) {
-		add("if it were preemptible", base)
+		o := base
+		o.Preemptible = true
+		add("if it were preemptible", o)
 	}
 	if w.Min > 1 && pods > 1 {
 		if n := e.most(pods-1, func(n int) bool { return e.startable(w, s.ask, n, !w.Preemptible) }); n > 0 {
@@ -194,7 +196,7 @@ func (e *Engine) most(high int, holds func(int) bool) int {
 // startable reports whether a number of pods with that ask would start now in
 // one of w's pools, by placing them in a transaction that is undone.
 func (e *Engine) startable(w *workload, ask Ask, pods int, firm bool) bool {
-	s := &shape{ask: ask, need: e.needs(ask.Resources), whole: ask.Part.IsWhole(), trees: map[*pool]*tree{}}
+	s := &shape{ask: ask, need: e.needs(ask.Resources), whole: ask.Part.IsWhole()}
 	if ask.Fit != "" && e.cfg.Fitness != nil {
 		s.moving = e.cfg.Fitness.Moving(ask.Fit)
 	}

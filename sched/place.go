@@ -4,9 +4,10 @@ package sched
 // it; failing that, it lets the entry sleep.
 func (e *Engine) try(en *entry) {
 	w := en.queue.heap.top()
-	groups := w.wants()
+	groups := w.groups
 	firm := !w.Preemptible
 	demand := e.demand(groups, en.pool)
+	en.demand = demand
 	if where, why := en.acct.gate(demand, firm); where != nil {
 		en.plan = nil
 		if why == ReasonOverLimit && e.tryPlan(w, en, groups) { // its own lesser work may give way
@@ -36,7 +37,7 @@ func (e *Engine) try(en *entry) {
 		e.sleep(en, blockPlanning, ReasonQueued, nil)
 		return
 	}
-	en.tried = en.pool.hope
+	en.doubt = e.doubtNow(en, demand)
 	e.sleep(en, blockCapacity, ReasonNoDevices, nil)
 }
 
@@ -118,6 +119,7 @@ func placements(held []*holding) []Placement {
 
 // start makes placed pods granted ones and says so.
 func (e *Engine) start(w *workload, held []*holding) {
+	e.round++
 	for _, h := range held {
 		w.dropWaiting(h.pod)
 		h.pod.state, h.pod.hold, h.pod.since = granted, h, e.now
@@ -126,9 +128,7 @@ func (e *Engine) start(w *workload, held []*holding) {
 		e.say(h)
 	}
 	e.settle(held[0])
-	if w.Preemptible {
-		held[0].node.pool.hope++ // somebody may now take it back
-	}
+	held[0].node.pool.hope.greed++
 	e.requeue(w)
 }
 

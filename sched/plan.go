@@ -9,9 +9,10 @@ import (
 // ways to make room found so far, one a node. Each is checked against its
 // node's state before it is used, so a plan never has to be thrown away.
 type plan struct {
-	began  bool // the quick ways were tried
-	leaf   int  // the next node to look at
+	seen   map[*node]uint64 // nodes looked at, by their version then
 	points []point
+	enough int  // how many points are worth finding before choosing
+	all    bool // every node that could help was looked at
 }
 
 // point is the cheapest way to make room for one more pod on a node.
@@ -24,22 +25,6 @@ type point struct {
 
 func pointCmp(a, b point) int {
 	return cmp.Or(costCmp(a.cost, b.cost), cmp.Compare(a.node.rank, b.node.rank))
-}
-
-// mayPlan reports whether planning for w could find anything. False is a proof:
-// the pods do not fit even where all that can be taken is gone, or there is
-// neither room coming, nor a right to take, nor something to move.
-func (e *Engine) mayPlan(w *workload, en *entry, groups []group) bool {
-	coming := true
-	for _, g := range groups {
-		b := e.bounds(e.tree(g.shape, en.pool))
-		if b.sumFixed < int64(len(g.pods)) {
-			return false
-		}
-		coming = coming && b.sumLater >= int64(len(g.pods))
-	}
-	demand := e.demand(groups, en.pool)
-	return coming || e.mayClaim(w, en.acct, demand) || e.mayMove(en.pool, demand)
 }
 
 // mayClaim reports whether w's owners have a right to take anything at all.
@@ -63,42 +48,51 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 	return false
 }
 
-// mayMove reports whether moving could help: there is room enough in sum.
-func (e *Engine) mayMove(p *pool, demand vec) bool {
-	for i, d := range demand {
-		if d > 0 && p.total[i]-p.root.used[i] < d {
-			return false
-		}
-	}
-	return demand[0] > 0
-}
-
 // tryPlan looks for pods to move or to evict so that w can start, promises w
 // the places and says what has to stop. When effort runs out it leaves the
 // rest in en.plan and returns false.
 func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
-	if !e.mayPlan(w, en, groups) {
+	claims := e.coming(groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
+	moves := en.plan == nil && e.mayMove(en.pool, e.demand(groups, en.pool))
+	if !moves && !claims || !e.enoughIfBare(groups, en.pool) {
 		en.plan = nil
 		return false
 	}
-	if en.plan == nil {
-		en.plan = &plan{}
-	}
-	if e.effort <= 0 {
+	if moves = moves && e.moveDue(en.pool, groups); !moves && !claims {
+		en.plan = nil
 		return false
 	}
-	a := &asker{e: e, w: w, acct: en.acct, pool: en.pool, demand: e.demand(groups, en.pool)}
-	pl := en.plan // starting w may reset en
-	done := !pl.began && (a.quick(groups) || a.consolidate(groups))
-	pl.began = true
-	if !done {
-		var finished bool
-		if done, finished = a.claim(pl, groups); !finished {
-			return false
+	if e.effort <= 0 {
+		en.plan = cmp.Or(en.plan, &plan{})
+		return false
+	}
+	a := e.asker(w, en, groups)
+	if en.plan == nil {
+		if claims && a.quick(groups) {
+			return true
+		}
+		if moves {
+			if a.consolidate(groups) {
+				return true
+			}
+			e.moveFailed(en, groups)
 		}
 	}
-	en.plan = nil
+	if !claims {
+		return false
+	}
+	pl := cmp.Or(en.plan, &plan{})
+	done, finished := a.claim(pl, groups)
+	if !finished {
+		en.plan = pl
+	} else if !done {
+		en.plan = nil
+	}
 	return done
+}
+
+func (e *Engine) asker(w *workload, en *entry, groups []group) *asker {
+	return &asker{e: e, w: w, acct: en.acct, pool: en.pool, demand: e.demand(groups, en.pool)}
 }
 
 // quick serves the common case, one pod for which one victim is enough: it
@@ -213,7 +207,12 @@ func (a *asker) settleOn(nodes []*node, groups []group) []*holding {
 // carryOut makes a plan real: the units stop, the places are promised.
 func (a *asker) carryOut(units []unit, placed []*holding) {
 	e := a.e
+	e.round++
 	for _, u := range units {
+		if u.held[0].pod.state == promised {
+			e.unbook(u.w.booking)
+			continue
+		}
 		for _, h := range u.held {
 			e.out = append(e.out, Decision{
 				Action: Evict, Workload: u.w.ID, Pod: h.pod.id, For: a.w.ID, ForOwner: a.w.Owner,
@@ -226,46 +225,84 @@ func (a *asker) carryOut(units []unit, placed []*holding) {
 	e.book(a.w, placed)
 }
 
-// claim evicts what the asker has a right to take.
-// finished is false when effort ran out first.
+// spare is how many ways to make room are looked for beyond the pods to place,
+// so that there is a choice.
+const spare = 24
+
+// claim evicts what the asker has a right to take. finished is false when
+// effort ran out first. It is exhaustive: it says no only after every node that
+// could help was looked at.
 func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 	e := a.e
-	if len(groups) == 1 && !a.survey(pl, groups[0].shape) {
-		return false, false
+	pods := 0
+	for _, g := range groups {
+		pods += len(g.pods)
 	}
-	e.begin()
-	units, nodes, ok := a.gather(pl, groups)
-	e.rollback()
-	if !ok {
-		return false, true
+	pl.enough = max(pl.enough, pods+spare)
+	for {
+		if len(groups) == 1 && !a.survey(pl, groups[0].shape) {
+			return false, false
+		}
+		e.begin()
+		units, nodes, ok := a.gather(pl, groups)
+		e.rollback()
+		if ok {
+			units, placed := a.leanest(units, nodes, groups)
+			if placed != nil {
+				a.carryOut(units, placed)
+			}
+			return placed != nil, true
+		}
+		if len(groups) > 1 || pl.all {
+			return false, true
+		}
+		pl.enough *= 4
 	}
-	units, placed := a.leanest(units, nodes, groups)
-	if placed == nil {
-		return false, true
-	}
-	a.carryOut(units, placed)
-	return true, true
 }
 
-// survey fills the plan with a point for every node that could serve s. It
-// returns false when effort ran out before the last.
+// survey looks for ways to make room for one pod of s until it has enough:
+// first where room is coming, then where those run who borrow most. It returns
+// false when effort ran out.
 func (a *asker) survey(pl *plan, s *shape) bool {
 	e := a.e
 	b := e.bounds(e.tree(s, a.pool))
+	if pl.seen == nil {
+		pl.seen = map[*node]uint64{}
+	}
 	e.begin()
 	defer e.rollback()
-	for ; pl.leaf < len(a.pool.nodes); pl.leaf++ {
-		if e.effort <= 0 {
-			return false
-		}
-		if b.fixed[pl.leaf] == 0 {
-			continue
+	// visit reports whether to go on.
+	visit := func(n *node) bool {
+		if v, ok := pl.seen[n]; ok && v == n.version || b.fixed[n.leafAt] == 0 {
+			return true
 		}
 		e.effort--
-		if pt, ok := a.look(s, a.pool.nodes[pl.leaf]); ok {
+		pt, ok := a.look(s, n)
+		pl.seen[n] = n.version
+		if ok {
 			pl.points = append(pl.points, pt)
 		}
+		return e.effort > 0 && len(pl.points) < pl.enough
 	}
+	if b.sumLater > 0 {
+		for leaf, fit := range b.later {
+			if fit > 0 && !visit(a.pool.nodes[leaf]) {
+				return len(pl.points) >= pl.enough
+			}
+		}
+	}
+	for _, acct := range a.lenders() {
+		for _, v := range acct.victims {
+			for i := len(v.list) - 1; i >= 0; i-- {
+				for _, p := range v.list[i].placed {
+					if !visit(p.hold.node) {
+						return len(pl.points) >= pl.enough
+					}
+				}
+			}
+		}
+	}
+	pl.all = true
 	return true
 }
 
@@ -343,15 +380,18 @@ func (a *asker) start(pl *plan, s *shape, planned bool) *heap[*point] {
 func (a *asker) cheapest(points *heap[*point], s *shape) (point, bool) {
 	for points.len() > 0 {
 		pt := points.pop()
-		if pt.version == pt.node.version && a.entitled(pt.units) {
+		fresh := pt.version == pt.node.version
+		if fresh && a.entitled(pt.units) {
 			return *pt, true
 		}
-		if again, ok := a.look(s, pt.node); ok {
+		if again, ok := a.look(s, pt.node); ok && !(fresh && slices.EqualFunc(pt.units, again.units, sameUnit)) {
 			points.push(&again)
 		}
 	}
 	return point{}, false
 }
+
+func sameUnit(x, y unit) bool { return slices.Equal(x.held, y.held) }
 
 // entitled reports whether the asker may still take all units: taking others
 // since may have used up its right, or the lender's surplus.
@@ -427,18 +467,29 @@ func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []
 		return a.settleOn(nodes, groups)
 	}
 	placed := place(units)
+	a.demand = e.demand(groups, a.pool)
 	const work = 4096
 	if placed == nil || len(units)*(len(units)+len(placed)) > work {
 		return units, placed
 	}
-	slices.SortFunc(units, func(x, y unit) int { return costCmp(costOf([]unit{y}), costOf([]unit{x})) })
-	for i := 0; i < len(units); {
-		fewer := slices.Delete(slices.Clone(units), i, i+1)
+	dearest := slices.SortedFunc(slices.Values(units), func(x, y unit) int {
+		return costCmp(costOf([]unit{y}), costOf([]unit{x}))
+	})
+	for _, u := range dearest {
+		fewer := slices.DeleteFunc(slices.Clone(units), func(x unit) bool { return sameUnit(x, u) })
+		if !a.mayTakeAll(fewer) {
+			continue
+		}
 		if p := place(fewer); p != nil {
 			units, placed = fewer, p
-		} else {
-			i++
 		}
 	}
 	return units, placed
+}
+
+// mayTakeAll is entitled outside a transaction.
+func (a *asker) mayTakeAll(units []unit) bool {
+	a.e.begin()
+	defer a.e.rollback()
+	return a.entitled(units)
 }

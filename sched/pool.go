@@ -11,24 +11,28 @@ const DefaultPool = "default"
 // pool is a [Pool] with its nodes and its side of the owner tree.
 type pool struct {
 	Pool
+	index   int     // by order of appearance
 	nodes   []*node // by order of appearance; gone ones stay until compacted
+	count   census
 	classes []int32 // device classes of its nodes, in order of index
 	total   vec     // capacity of its open nodes
 
 	root     *account
 	accounts map[string]*account
-	asleep   []*entry // entries that wait for capacity, see sleep.go
+	// dorms are the entries that wait for capacity; see sleep.go.
+	dorms     []*dorm
+	dormIndex map[string]int
+	planning  int  // sleepers whose planning goes on
+	crowded   bool // sleepers were left behind though there is room
 
 	// log is the list of nodes that changed, oldest first; trees read it from
 	// where they stopped. logBase is the place of log[0].
 	log     []int32
 	logBase int
 
-	// hope counts the changes that may let something start that could not:
-	// freed capacity, new victims, new configuration.
-	hope  uint64
-	seen  uint64 // hope when sleepers were last looked at
-	stale bool   // totals, and with them the order of accounts, are out of date
+	hope  hope
+	seen  hope // when sleepers were last looked at
+	stale bool // totals, and with them the order of accounts, are out of date
 }
 
 // refresh recomputes what depends on the pool's nodes as a whole.
@@ -85,6 +89,11 @@ type tree struct {
 	sum   int64
 
 	bound bounds
+
+	// moveFails, moveHope and nextMove pace consolidation; see moveDue.
+	moveFails int
+	moveHope  hope
+	nextMove  Time
 }
 
 // bounds are a tree's sums in the views that planning reasons with.
@@ -102,11 +111,14 @@ const (
 
 // tree returns the repaired tree of s in p.
 func (e *Engine) tree(s *shape, p *pool) *tree {
-	t := s.trees[p]
+	for p.index >= len(s.trees) {
+		s.trees = append(s.trees, nil)
+	}
+	t := s.trees[p.index]
 	if t == nil {
 		t = &tree{shape: s, pool: p, read: -1}
 		t.bound.read = -1
-		s.trees[p] = t
+		s.trees[p.index] = t
 	}
 	e.repair(t)
 	return t

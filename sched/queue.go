@@ -35,11 +35,14 @@ type entry struct {
 	first bool
 	at    int // place in acct.queue; -1 when not awake
 
-	block block
-	why   Reason
-	where *account // the account that forbids, if one does
-	tried uint64   // pool.hope when planning last said no
-	plan  *plan    // unfinished planning
+	block  block
+	sleeps int // place in its dorm or in where.blocked
+	demand vec // of the head, when last tried
+	why    Reason
+	where  *account // the account that forbids, if one does
+	doubt  doubt
+	round  uint64 // Engine.round when last tried
+	plan   *plan  // unfinished planning
 }
 
 // block is what a sleeping entry waits for.
@@ -69,12 +72,12 @@ func (e *Engine) requeue(w *workload) {
 	if e.treeDirty {
 		return
 	}
-	groups := w.wants()
-	if groups == nil || !w.declared || e.owners[w.Owner] == nil {
+	w.groups = w.wants()
+	if w.groups == nil || !w.declared || e.owners[w.Owner] == nil {
 		e.dequeue(w)
 		return
 	}
-	key := e.queueKey(w, groups)
+	key := e.queueKey(w, w.groups)
 	if w.queue != nil && w.queue.key == key {
 		w.queue.heap.fix(w)
 		e.reorder(w.queue)
@@ -91,7 +94,7 @@ func (e *Engine) requeue(w *workload) {
 	if q.heap.len() == 1 {
 		for _, en := range q.entries {
 			e.rest(en)
-			en.plan, en.tried = nil, 0
+			en.plan, en.doubt = nil, doubt{}
 		}
 		e.wakeEntry(q.entries[0])
 		return
@@ -213,7 +216,7 @@ func (e *Engine) rest(en *entry) {
 	case blockAccount:
 		en.where.blocked = without(en.where.blocked, en)
 	case blockCapacity, blockPlanning:
-		en.pool.asleep = without(en.pool.asleep, en)
+		en.pool.discharge(en)
 	}
 	en.block = blockIdle
 }
@@ -222,22 +225,16 @@ func (e *Engine) rest(en *entry) {
 // queue's next pool be tried.
 func (e *Engine) sleep(en *entry, b block, why Reason, where *account) {
 	e.rest(en)
-	en.block, en.why, en.where = b, why, where
+	en.block, en.why, en.where, en.round = b, why, where, e.round
 	if b == blockAccount {
+		en.sleeps = len(where.blocked)
 		where.blocked = append(where.blocked, en)
 	} else {
-		en.pool.asleep = append(en.pool.asleep, en)
+		en.pool.admit(en)
 	}
 	if en.next != nil {
 		e.wakeEntry(en.next)
 	}
-}
-
-func without(list []*entry, en *entry) []*entry {
-	if i := slices.Index(list, en); i >= 0 {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
 }
 
 // next walks down the owner tree to the entry to try.

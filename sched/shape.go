@@ -30,9 +30,9 @@ type shape struct {
 	whole  bool
 	minMem int64 // devices with less memory are left out; see narrowed
 	moving bool
-	cuts   []cut // by device class
-	known  int   // pods of this shape that exist
-	trees  map[*pool]*tree
+	cuts   []cut   // by device class
+	known  int     // pods of this shape that exist
+	trees  []*tree // by pool.index
 }
 
 // intern returns the shape of an ask whose devices have at least minMem MiB.
@@ -45,7 +45,7 @@ func (e *Engine) intern(a Ask, minMem int64) *shape {
 	a.Resources = a.Clone()
 	s := &shape{
 		id: len(e.shapeList), key: key, ask: a, need: e.needs(a.Resources),
-		whole: a.Part.IsWhole(), minMem: minMem, trees: map[*pool]*tree{},
+		whole: a.Part.IsWhole(), minMem: minMem,
 	}
 	if a.Fit != "" && e.cfg.Fitness != nil {
 		s.moving = e.cfg.Fitness.Moving(a.Fit)

@@ -32,16 +32,26 @@ type asker struct {
 // It is judged in the present state, evictions of the same plan included.
 func (a *asker) unit(h *holding) (unit, bool) {
 	w := h.w
-	if w == nil || w == a.w || h.in != inLater|inActual || h.pod == nil || h.pod.state != granted {
+	if w == nil || w == a.w || h.pod == nil || h.in&inLater == 0 || h.in&inFixed != 0 {
 		return unit{}, false
 	}
 	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
+	if h.pod.state == promised { // a place that is only promised costs nobody any work
+		u.held = w.booking.holdings
+		for _, x := range u.held {
+			u.charge.add(x.charge)
+		}
+		return u, !a.moving && a.mayTake(&u)
+	}
 	if w.later <= w.Min && w.Min > 1 {
 		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
 	}
 	for _, x := range u.held {
 		if until := x.pod.since + Time(w.MinRuntime); w.MinRuntime > 0 && until > a.e.now {
 			a.e.wakeAt(until)
+			if a.e.preyAt == 0 || until < a.e.preyAt {
+				a.e.preyAt = until
+			}
 			return unit{}, false
 		}
 		u.charge.add(x.charge)
@@ -188,22 +198,8 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 	if e.slots(s, n, later, 1) > 0 {
 		return nil, true
 	}
+	all := a.unitsOn(n)
 	start := e.mark()
-	defer func() { e.back(start) }()
-	var all []unit
-	seen := map[*workload]bool{}
-	for _, h := range n.holders {
-		if h.w != nil && seen[h.w] {
-			continue
-		}
-		if u, ok := a.unit(h); ok {
-			if len(u.held) > 1 {
-				seen[h.w] = true
-			}
-			all = append(all, u)
-		}
-	}
-	slices.SortFunc(all, unitCmp)
 	var marks []unit
 	fit := false
 	for _, u := range all {
@@ -218,9 +214,34 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 		}
 	}
 	if !fit {
+		e.back(start)
 		return nil, false
 	}
-	return a.prune(s, n, marks), true
+	lean := a.prune(s, n, slices.Clone(marks))
+	e.back(start)
+	if a.moving || a.entitled(lean) { // a right may rest on having taken another first
+		return lean, true
+	}
+	return marks, true
+}
+
+// unitsOn lists what the asker may stop on n, what it should stop first first.
+func (a *asker) unitsOn(n *node) []unit {
+	var all []unit
+	seen := map[*workload]bool{}
+	for _, h := range n.holders {
+		if h.w != nil && seen[h.w] {
+			continue
+		}
+		if u, ok := a.unit(h); ok {
+			if len(u.held) > 1 {
+				seen[h.w] = true
+			}
+			all = append(all, u)
+		}
+	}
+	slices.SortFunc(all, unitCmp)
+	return all
 }
 
 // prune gives back, the costliest first, every unit without which a pod of s

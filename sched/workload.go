@@ -18,8 +18,9 @@ type workload struct {
 	seats   []*seat // places that pods were moved to, for their successors
 	moved   int     // how often pods were moved
 
-	queue *queue
-	at    int // place in queue.heap
+	groups []group // what wants() said when w was last requeued
+	queue  *queue
+	at     int // place in queue.heap
 
 	victim      *victims // where it is listed as one that may give way
 	victimAcct  *account
@@ -118,14 +119,23 @@ type group struct {
 
 // wants returns the pods that have to start together next, grouped by shape,
 // the largest first: as many as the minimum lacks, then one at a time. It is
-// empty when nothing waits or fewer pods exist than have to run.
+// empty when nothing waits, when fewer pods exist than have to run, and while
+// the minimum has its places only promised.
 func (w *workload) wants() []group {
 	n := max(w.Min-len(w.placed), 1)
-	if n > len(w.waiting) || w.Suspended || w.booking != nil {
+	if n > len(w.waiting) || w.Suspended || w.booking != nil && w.Min > 1 && len(w.placed)-len(w.booking.holdings) < w.Min {
 		return nil
 	}
+	pods := w.waiting[:n]
+	if n < len(w.waiting) { // the easiest first, so that none waits behind a harder one
+		pods = slices.Clone(w.waiting)
+		slices.SortStableFunc(pods, func(a, b *pod) int {
+			return cmp.Or(cmp.Compare(a.shape.size(), b.shape.size()), cmp.Compare(a.shape.ask.CPU, b.shape.ask.CPU))
+		})
+		pods = pods[:n]
+	}
 	var groups []group
-	for _, p := range w.waiting[:n] {
+	for _, p := range pods {
 		i := slices.IndexFunc(groups, func(g group) bool { return g.shape == p.shape })
 		if i < 0 {
 			groups = append(groups, group{shape: p.shape})

@@ -1,0 +1,139 @@
+package sched
+
+// hope counts, by kind, the changes after which something may start that could
+// not before. A sleeper is looked at again only when a count moved, and then
+// only as far as that kind of change can matter to it.
+type hope struct {
+	room  uint64 // capacity became free, or pods began to leave
+	prey  uint64 // an account crossed its quota, a minimum run time ended, configuration changed
+	greed uint64 // a borrower started one more
+}
+
+// doubt is what a sleeper remembers of the last time planning said no.
+type doubt struct {
+	hope hope
+	log  int    // end of the pool's change log then
+	owed uint64 // levels of the owner tree at which its asker was within quota, as bits
+}
+
+// roomFor reports whether the sums of free places leave room for each group.
+// False is a proof that they do not fit.
+func (e *Engine) roomFor(groups []group, p *pool) bool {
+	for _, g := range groups {
+		if e.nowhere(g, p, now) || e.tree(g.shape, p).sum < int64(len(g.pods)) {
+			return false
+		}
+	}
+	return len(groups) > 0
+}
+
+// enoughIfBare reports whether each group would fit if everything that can be
+// taken were gone. False is a proof that no planning can help.
+func (e *Engine) enoughIfBare(groups []group, p *pool) bool {
+	for _, g := range groups {
+		if e.nowhere(g, p, fixed) || e.bounds(e.tree(g.shape, p)).sumFixed < int64(len(g.pods)) {
+			return false
+		}
+	}
+	return true
+}
+
+// coming reports whether each group would fit once all that is leaving left.
+func (e *Engine) coming(groups []group, p *pool) bool {
+	for _, g := range groups {
+		if e.nowhere(g, p, later) || e.bounds(e.tree(g.shape, p)).sumLater < int64(len(g.pods)) {
+			return false
+		}
+	}
+	return true
+}
+
+// claimDue reports whether a claim that was refused may succeed now. Where the
+// asker's rights are as they were, only nodes that changed can make it so.
+func (e *Engine) claimDue(en *entry) bool {
+	w := en.queue.heap.top()
+	groups := w.groups
+	if !e.coming(groups, en.pool) && !e.mayClaim(w, en.acct, e.demand(groups, en.pool)) {
+		return false
+	}
+	d, p := &en.doubt, en.pool
+	owed := e.owed(en.acct, e.demand(groups, p))
+	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || owed == 0 && d.hope.greed != p.hope.greed || d.log < p.logBase {
+		return true
+	}
+	a := e.asker(w, en, groups)
+	e.begin()
+	defer e.rollback()
+	end := p.logBase + len(p.log)
+	for i := d.log; i < end; i++ {
+		n := e.nodes[p.log[i-p.logBase]]
+		if n.lastLog != i || n.pool != p {
+			continue
+		}
+		for _, g := range groups {
+			if _, ok := a.look(g.shape, n); ok {
+				return true
+			}
+		}
+	}
+	d.log = end
+	return false
+}
+
+// owed returns at which levels of the owner tree the demand stays in quota.
+func (e *Engine) owed(acct *account, demand vec) uint64 {
+	var levels uint64
+	for x, bit := acct, uint64(1); x.parent != nil; x, bit = x.parent, bit<<1 {
+		if !x.used.plus(demand).over(x.quota, demand) {
+			levels |= bit
+		}
+	}
+	return levels
+}
+
+// doubtNow is what to remember when planning says no at this moment.
+func (e *Engine) doubtNow(en *entry, demand vec) doubt {
+	return doubt{hope: en.pool.hope, log: en.pool.logBase + len(en.pool.log), owed: e.owed(en.acct, demand)}
+}
+
+// The pauses (ms) between attempts to consolidate for one shape in one pool:
+// such attempts are dear and, in a busy cluster, may be asked for all the time.
+const (
+	firstMovePause = 1000
+	mostMovePauses = 6 // doublings
+)
+
+// moveDue reports whether consolidating for the groups may be tried: there is
+// room in sum, something changed since it last failed, and the pause is over.
+func (e *Engine) moveDue(p *pool, groups []group) bool {
+	if !e.mayMove(p, e.demand(groups, p)) {
+		return false
+	}
+	t := e.tree(groups[0].shape, p)
+	if t.moveFails > 0 && t.moveHope.room == p.hope.room && t.moveHope.prey == p.hope.prey {
+		return false
+	}
+	if e.now < t.nextMove {
+		e.wakeAt(t.nextMove)
+		return false
+	}
+	return true
+}
+
+// moveFailed notes that consolidating for the groups failed.
+func (e *Engine) moveFailed(en *entry, groups []group) {
+	t := e.tree(groups[0].shape, en.pool)
+	t.nextMove = e.now + firstMovePause<<min(t.moveFails, mostMovePauses)
+	t.moveFails++
+	t.moveHope = en.pool.hope
+}
+
+// mayMove reports whether moving could help: there is room enough in sum.
+func (e *Engine) mayMove(p *pool, demand vec) bool {
+	for i, d := range demand {
+		if d > 0 && p.total[i]-p.root.used[i] < d {
+			return false
+		}
+	}
+	return demand[0] > 0
+}

@@ -1,0 +1,177 @@
+package sched
+
+import "slices"
+
+// dorm holds the sleepers of one pool that want the same pods, and so wait for
+// the same room: one look at the sums answers for all of them.
+type dorm struct {
+	wants    string
+	sleepers []*entry
+}
+
+// groups is what each sleeper of d wants.
+func (d *dorm) groups() []group { return d.sleepers[0].queue.heap.top().groups }
+
+// admit adds en to its pool's sleepers.
+func (p *pool) admit(en *entry) {
+	key := en.queue.key.wants
+	i, ok := p.dormIndex[key]
+	if !ok {
+		i = len(p.dorms)
+		p.dormIndex[key] = i
+		p.dorms = append(p.dorms, &dorm{wants: key})
+	}
+	en.sleeps = len(p.dorms[i].sleepers)
+	p.dorms[i].sleepers = append(p.dorms[i].sleepers, en)
+	if en.block == blockPlanning {
+		p.planning++
+	}
+}
+
+// discharge takes en out of its pool's sleepers.
+func (p *pool) discharge(en *entry) {
+	d := p.dorms[p.dormIndex[en.queue.key.wants]]
+	d.sleepers = without(d.sleepers, en)
+	if en.block == blockPlanning {
+		p.planning--
+	}
+	if len(d.sleepers) > 0 {
+		return
+	}
+	i, last := p.dormIndex[d.wants], len(p.dorms)-1
+	p.dorms[i] = p.dorms[last]
+	p.dormIndex[p.dorms[i].wants] = i
+	p.dorms = p.dorms[:last]
+	delete(p.dormIndex, d.wants)
+}
+
+// without takes en out of a list of sleepers, whose order means nothing.
+func without(list []*entry, en *entry) []*entry {
+	last := len(list) - 1
+	list[en.sleeps] = list[last]
+	list[en.sleeps].sleeps = en.sleeps
+	list[last] = nil
+	return list[:last]
+}
+
+// wakeAll wakes sleepers whose reasons may be gone. That borrowers took more is
+// looked at once a Decide: it happens with nearly every start, and matters to
+// few.
+func (e *Engine) wakeAll(first bool) {
+	for _, a := range e.eased {
+		a.eased = false
+		for _, en := range e.copied(a.blocked) {
+			if at, _ := en.acct.gate(en.demand, !en.queue.key.preemptible); at == nil {
+				e.wakeEntry(en)
+			}
+		}
+	}
+	e.eased = e.eased[:0]
+	for _, p := range e.poolList {
+		news := p.hope
+		if !first {
+			news.greed = p.seen.greed
+		}
+		if p.seen == news && !p.crowded && (p.planning == 0 || e.effort <= 0) {
+			continue
+		}
+		p.seen, p.crowded = news, false
+		for _, d := range slices.Clone(p.dorms) {
+			e.wakeDorm(p, d)
+		}
+	}
+}
+
+// wakeDorm wakes those of d that may start now. Where there is room, that is
+// the first in line only: it may take all there is.
+func (e *Engine) wakeDorm(p *pool, d *dorm) {
+	groups := d.groups()
+	if e.roomFor(groups, p) {
+		var best *entry
+		for _, en := range d.sleepers {
+			switch {
+			case en.round == e.round: // tried since anything last changed
+			case best == nil:
+				best = en
+			default:
+				p.crowded = true
+				if entryBefore(en, best) {
+					best = en
+				}
+			}
+		}
+		if best != nil {
+			e.wakeEntry(best)
+			return
+		}
+	}
+	if !d.anyHope(e, p) || !e.enoughIfBare(groups, p) {
+		return
+	}
+	move := e.moveDue(p, groups)
+	coming := e.coming(groups, p)
+	for _, en := range e.copied(d.sleepers) {
+		switch {
+		case en.round == e.round || en.doubt.hope == p.hope && en.block != blockPlanning:
+		case en.block == blockPlanning && e.effort > 0, move, (coming || e.claimAny(en.acct, en.queue.key.priority)) && e.claimDue(en):
+			e.wakeEntry(en)
+		}
+	}
+}
+
+// anyHope reports whether planning for any of d could be worth a closer look.
+func (d *dorm) anyHope(e *Engine, p *pool) bool {
+	groups := d.groups()
+	return p.planning > 0 || e.mayMove(p, e.demand(groups, p)) || e.coming(groups, p) ||
+		slices.ContainsFunc(d.sleepers, func(en *entry) bool { return e.claimAny(en.acct, en.queue.key.priority) })
+}
+
+// copied returns a copy of a list that waking changes.
+func (e *Engine) copied(list []*entry) []*entry {
+	e.waking = append(e.waking[:0], list...)
+	return e.waking
+}
+
+// entryBefore is the order of all entries of a pool: that in which a walk down
+// the owner tree would come to them.
+func entryBefore(a, b *entry) bool {
+	if a.acct == b.acct {
+		return entryLess(a, b)
+	}
+	x, y := siblings(a.acct, b.acct)
+	return accountLess(x, y)
+}
+
+// claimAny reports whether anybody of acct could have a right to take anything,
+// whatever it asks for. It is worked out once for each change of the pool.
+func (e *Engine) claimAny(acct *account, priority int32) bool {
+	if len(acct.victims) > 0 && acct.victims[0].priority < priority {
+		return true
+	}
+	if acct.claimHope != acct.pool.hope || !acct.claimKnown {
+		acct.claimHope, acct.claimKnown = acct.pool.hope, true
+		acct.claims = acct.mayEver()
+	}
+	return acct.claims
+}
+
+// mayEver is claimAny without its memory: at some level, a sibling borrows, and
+// there is quota left, or a better claim to the surplus.
+func (a *account) mayEver() bool {
+	for x := a; x.parent != nil; x = x.parent {
+		owed := false
+		for i, q := range x.quota {
+			owed = owed || q < 0 || x.used[i] < q
+		}
+		for _, y := range x.parent.children {
+			if y == x || !y.borrowing() {
+				continue
+			}
+			if owed || x.priority > y.priority || x.priority == y.priority && x.weight > 0 &&
+				ratioLess(x.standing(x.used, false), x.weight, y.standing(y.used, false), y.weight) {
+				return true
+			}
+		}
+	}
+	return false
+}
