@@ -114,7 +114,7 @@ func (e *Engine) keep(b *booking) bool {
 	e.dropVictim(b.w) // it is listed anew by when it started
 	for _, h := range b.holdings {
 		e.put(h, b.w.runningIn())
-		h.pod.state, h.pod.since = granted, e.now
+		h.pod.state, h.pod.since, h.pod.round = granted, e.now, e.decides
 		e.addVictim(h)
 		e.say(h)
 	}
@@ -178,8 +178,6 @@ func (e *Engine) expire() {
 	for _, s := range slices.Clone(e.seats) {
 		if s.until <= e.now {
 			e.unseat(s)
-		} else {
-			e.wakeAt(s.until)
 		}
 	}
 }

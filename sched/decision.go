@@ -49,8 +49,9 @@ type Promise struct {
 // must be deterministic and must not call the engine.
 type Fitness interface {
 	// Fits returns "" when a pod of class fit may run on the node, else why
-	// not, in words. others are places given in the same decision or ahead of
-	// it that the answer may have to count; they matter to moving classes only.
+	// not, in words. others are places that differ from what the cluster shows,
+	// because they were decided just now or are promised; a pod that is to stop
+	// is at the node "". They matter to moving classes only.
 	Fits(fit, node string, others []Placement) string
 	// Moving reports whether the class's answers depend on where pods are, so
 	// that they must be asked afresh for each placement.

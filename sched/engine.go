@@ -63,11 +63,13 @@ type Engine struct {
 
 	seats    []*seat // of all workloads, the oldest first
 	eased    []*account
-	deciding bool // inside Decide, where starts can be said
-	effort   int  // steps left in this Decide
-	more     bool // planning was cut short
-	wake     Time
-	preyAt   Time // when the next minimum run time ends
+	deciding bool   // inside Decide, where starts can be said
+	effort   int    // steps left in this Decide
+	more     bool   // planning was cut short
+	preyAt   Time   // when the next minimum run time ends, 0 for none
+	moveAt   Time   // when consolidation may next be tried, 0 for none
+	decides  uint64 // how often Decide was called
+	again    bool   // something started in this Decide is wanted by another
 	out      []Decision
 
 	waking   []*entry // scratch of copied
@@ -154,21 +156,12 @@ func (e *Engine) Decide(now Time) []Decision {
 	e.now = max(e.now, now)
 	e.out, e.more, e.effort = nil, false, e.cfg.Effort
 	e.round++
+	e.decides++
+	e.again = false
 	e.deciding = true
 	defer func() { e.deciding = false }()
-	if e.wake != 0 && e.wake <= e.now {
-		e.wake = 0
-		e.expire()
-		for _, p := range e.poolList {
-			p.hope.greed++ // look at all sleepers
-		}
-	}
-	if e.preyAt != 0 && e.preyAt <= e.now {
-		e.preyAt = 0
-		for _, p := range e.poolList {
-			p.hope.prey++
-		}
-	}
+	e.expire()
+	e.timesCome()
 	e.remix()
 	for first := true; ; first = false {
 		e.wakeAll(first)
@@ -177,9 +170,32 @@ func (e *Engine) Decide(now Time) []Decision {
 		}
 	}
 	for _, p := range e.poolList {
+		if e.again {
+			p.hope.prey++
+		}
 		e.more = e.more || p.seen != p.hope || p.planning > 0
 	}
 	return e.out
+}
+
+// timesCome lets sleepers be looked at whose time may have come.
+func (e *Engine) timesCome() {
+	prey := e.preyAt != 0 && e.preyAt <= e.now
+	move := e.moveAt != 0 && e.moveAt <= e.now
+	for _, p := range e.poolList {
+		if prey {
+			p.hope.prey++
+		}
+		if move {
+			p.hope.greed++ // looks at all sleepers
+		}
+	}
+	if prey {
+		e.preyAt = 0
+	}
+	if move {
+		e.moveAt = 0
+	}
 }
 
 // pass tries what is awake, pool by pool, until all sleep. It reports whether
@@ -204,12 +220,20 @@ func (e *Engine) More() bool { return e.more }
 
 // Wake returns the next time at which a decision may change though nothing
 // else does (a minimum run time ends, a promise lapses), or 0.
-func (e *Engine) Wake() Time { return e.wake }
-
-func (e *Engine) wakeAt(t Time) {
-	if e.wake == 0 || t < e.wake {
-		e.wake = t
+func (e *Engine) Wake() Time {
+	next := earliest(e.preyAt, e.moveAt)
+	for _, s := range e.seats {
+		next = earliest(next, s.until)
 	}
+	return next
+}
+
+// earliest returns the earlier of two times, of which 0 is none.
+func earliest(a, b Time) Time {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Waiting returns the IDs of the workloads that have pods waiting, in order.

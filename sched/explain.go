@@ -11,7 +11,7 @@ import (
 // false when the workload is not known.
 func (e *Engine) Explain(id string) (ex Explanation, ok bool) {
 	e.ensure()
-	defer func(wake Time) { e.wake = wake }(e.wake)
+	defer func(preyAt, moveAt Time, again bool) { e.preyAt, e.moveAt, e.again = preyAt, moveAt, again }(e.preyAt, e.moveAt, e.again)
 	w := e.workloads[id]
 	if w == nil || !w.declared {
 		return Explanation{}, false
@@ -22,14 +22,14 @@ func (e *Engine) Explain(id string) (ex Explanation, ok bool) {
 	}
 	groups := w.wants()
 	switch {
+	case len(w.waiting) == 0 && len(w.placed) > 0 && w.booking == nil:
+		ex.Reason = ReasonRunning
+		ex.Message = havePlaces(len(w.placed))
 	case e.owners[w.Owner] == nil:
 		ex.Reason = ReasonNoOwner
 		ex.Message = fmt.Sprintf("its owner %s does not exist; create it, or name another", ownerTitle(w.Owner))
 	case w.booking != nil:
 		e.explainPromise(w, &ex)
-	case len(w.waiting) == 0 && len(w.placed) > 0:
-		ex.Reason = ReasonRunning
-		ex.Message = fmt.Sprintf("all %d pods have their places", len(w.placed))
 	case w.Suspended:
 		ex.Reason = ReasonSuspended
 		ex.Message = "it is suspended; resume it to let it start"
@@ -201,14 +201,14 @@ func (e *Engine) roomFindings(p *pool, groups []group) []Finding {
 
 // tally counts what the nodes of a pool offer to one shape.
 type tally struct {
-	open               int     // nodes that take pods
-	model, fit         int64   // nodes with an allowed device, nodes that suit besides
-	empty, free        int64   // pods that fit empty nodes, and what is free now
-	devices            int64   // pods by devices alone
-	by                 []int64 // pods by each other resource alone
-	mostFree, freeSum  int64   // devices (or parts) free on the best node, and in all
-	unfit              map[string]int64
-	cordoned, sickDevs int
+	open              int     // nodes that take pods
+	model, fit        int64   // nodes with an allowed device, nodes that suit besides
+	empty, free       int64   // pods that fit empty nodes, and what is free now
+	devices           int64   // pods by devices alone
+	by                []int64 // pods by each other resource alone
+	mostFree, freeSum int64   // devices (or parts) free on the best node, and in all
+	unfit             map[string]int64
+	cordoned, counted int // nodes that take no pods; nodes that grant no parts
 }
 
 func (e *Engine) tally(p *pool, s *shape) tally {
@@ -223,17 +223,13 @@ func (e *Engine) tally(p *pool, s *shape) tally {
 		}
 		t.open++
 		if s.ask.Devices > 0 && !s.whole && n.Counted {
+			t.counted++
 			continue // a device plugin hands out whole devices only
 		}
 		if s.ask.Devices > 0 && !slices.ContainsFunc(n.devices, func(d device) bool { return e.cut(s, d.class).ok }) {
 			continue
 		}
 		t.model++
-		for i := range n.devices {
-			if n.devices[i].sick {
-				t.sickDevs++
-			}
-		}
 		t.empty += e.slots(s, n, empty, manySlots)
 		if why := e.unfit(s, n, nil); why != "" {
 			t.unfit[why]++
@@ -274,9 +270,12 @@ func (e *Engine) roomFinding(p *pool, s *shape, pods int64) Finding {
 	}
 	switch {
 	case t.open == 0 && t.cordoned > 0:
-		return fail(ReasonNoPool, "all %s of %s are cordoned; uncordon one", plural(t.cordoned, "node", "nodes"), f.Where)
+		return fail(ReasonNoPool, "no node of %s takes pods: %s cordoned or not ready", f.Where, plural(t.cordoned, "is", "are"))
 	case t.open == 0:
 		return fail(ReasonNoPool, "%s has no nodes; add nodes to it or use another pool", f.Where)
+	case t.model == 0 && t.counted > 0 && !s.whole:
+		return fail(ReasonNoModel, "%s of %s grant whole GPUs only, by a device plugin; parts of a GPU need nodes with Weir's driver",
+			plural(t.counted, "node", "nodes"), f.Where)
 	case t.model == 0 && len(s.ask.Models) == 0 && len(p.classes) > 0:
 		return fail(ReasonTooLarge, "no node of %s has %s; it has %s", f.Where, s.deviceTitle(), e.models(p))
 	case t.model == 0:

@@ -3,6 +3,7 @@ package sched
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -11,37 +12,48 @@ import (
 // "Beware of Fragmentation" (USENIX ATC'23), with the mix of pods taken from
 // what exists instead of being told.
 //
-// The mix is taken anew whenever the number of pods has grown or shrunk by
-// about a fifth, so that a restarted engine may choose other, equally good,
-// nodes than the one before.
+// How common a shape is counts by powers of two, so that the mix, and with it
+// every score, changes seldom, and depends on what exists alone.
 type fgd struct{}
 
 // mix is the shapes that make up 95% of the pods, with their parts in micro.
 type mix struct {
-	pods   int
 	shapes []*shape
 	parts  []int64
 }
 
-func (e *Engine) currentMix() *mix {
-	total := len(e.pods)
-	if m := e.mix; m != nil && total <= m.pods+m.pods/5+4 && total >= m.pods-m.pods/5-4 {
-		return m
+// count notes that one more (or less) pod of s exists.
+func (e *Engine) count(s *shape, by int) {
+	before := bits.Len(uint(s.known))
+	s.known += by
+	if bits.Len(uint(s.known)) != before {
+		e.mix = nil
 	}
-	m := &mix{pods: total}
+}
+
+func (e *Engine) currentMix() *mix {
+	if e.mix != nil {
+		return e.mix
+	}
+	m := &mix{}
+	weight := func(s *shape) int64 { return 1 << bits.Len(uint(s.known)) >> 1 }
+	total := int64(0)
+	for _, s := range e.shapeList {
+		total += weight(s)
+	}
 	order := slices.SortedFunc(slices.Values(e.shapeList), func(a, b *shape) int {
-		return cmp.Or(cmp.Compare(b.known, a.known), cmp.Compare(a.key, b.key))
+		return cmp.Or(cmp.Compare(weight(b), weight(a)), cmp.Compare(a.key, b.key))
 	})
-	sum := 0
+	sum := int64(0)
 	for _, s := range order {
-		if s.known == 0 || sum*100 >= total*95 {
+		if weight(s) == 0 || sum*100 >= total*95 {
 			break
 		}
 		m.shapes = append(m.shapes, s)
-		sum += s.known
+		sum += weight(s)
 	}
 	for _, s := range m.shapes {
-		m.parts = append(m.parts, int64(s.known)*1_000_000/int64(sum))
+		m.parts = append(m.parts, weight(s)*1_000_000/sum)
 	}
 	e.mix = m
 	return m
@@ -49,14 +61,15 @@ func (e *Engine) currentMix() *mix {
 
 // remix voids the scores of all fgd pools when the mix of pods has changed.
 func (e *Engine) remix() {
+	if e.mix != nil {
+		return
+	}
 	for _, p := range e.poolList {
 		if p.GPUPlacement == FGD {
-			before := e.mix
-			if e.currentMix() != before {
-				p.log, p.logBase = nil, p.logBase+len(p.log)+1
-			}
+			p.log, p.logBase = nil, p.logBase+len(p.log)+1
 		}
 	}
+	e.currentMix()
 }
 
 // fragment is the free compute of n, in milli × 1e6, that pods of the mix

@@ -93,7 +93,7 @@ func (e *Engine) unfit(s *shape, n *node, others []Placement) string {
 		return ""
 	}
 	if s.moving {
-		return f.Fits(s.ask.Fit, n.Name, others)
+		return f.Fits(s.ask.Fit, n.Name, append(e.ahead(), others...))
 	}
 	class := n.FitClass
 	if class == "" {
@@ -106,6 +106,24 @@ func (e *Engine) unfit(s *shape, n *node, others []Placement) string {
 		e.fitMemo[key] = why
 	}
 	return why
+}
+
+// ahead lists the places that differ from what the cluster shows: decided in
+// this Decide, or promised. A pod that stops is at the node "".
+func (e *Engine) ahead() []Placement {
+	var out []Placement
+	for _, d := range e.out {
+		switch d.Action {
+		case Start:
+			out = append(out, Placement{Pod: d.Pod, Node: d.Grant.Node})
+		case Evict, Move:
+			out = append(out, Placement{Pod: d.Pod})
+		}
+	}
+	for _, b := range e.bookings {
+		out = append(out, placements(b.holdings)...)
+	}
+	return out
 }
 
 type fitKey struct{ fit, class string }

@@ -62,22 +62,30 @@ func (e *Engine) claimDue(en *entry) bool {
 		return true
 	}
 	a := e.asker(w, en, groups)
+	changed := e.changedSince(p, d.log)
+	d.log = p.logBase + len(p.log)
 	e.begin()
 	defer e.rollback()
-	end := p.logBase + len(p.log)
-	for i := d.log; i < end; i++ {
-		n := e.nodes[p.log[i-p.logBase]]
-		if n.lastLog != i || n.pool != p {
-			continue
-		}
+	for _, n := range changed {
 		for _, g := range groups {
 			if _, ok := a.look(g.shape, n); ok {
 				return true
 			}
 		}
 	}
-	d.log = end
 	return false
+}
+
+// changedSince returns the nodes of p that changed after a place in its log,
+// which must not have been trimmed yet.
+func (e *Engine) changedSince(p *pool, at int) []*node {
+	var out []*node
+	for i := at; i < p.logBase+len(p.log); i++ {
+		if n := e.nodes[p.log[i-p.logBase]]; n.lastLog == i && n.pool == p {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // owed returns at which levels of the owner tree the demand stays in quota.
@@ -114,7 +122,7 @@ func (e *Engine) moveDue(p *pool, groups []group) bool {
 		return false
 	}
 	if e.now < t.nextMove {
-		e.wakeAt(t.nextMove)
+		e.moveAt = earliest(e.moveAt, t.nextMove)
 		return false
 	}
 	return true

@@ -133,7 +133,6 @@ func (a *asker) carryOutMoves(moves []relocation, placed []*holding) {
 		w.seats = append(w.seats, s)
 		e.seats = append(e.seats, s)
 		e.put(m.to, inLater|inFixed)
-		e.wakeAt(s.until)
 		e.requeue(w)
 	}
 	e.book(a.w, placed)

@@ -116,6 +116,7 @@ type holding struct {
 	need   []int64 // by resource index
 	charge vec
 	in     hold
+	told   []Share  // the devices as told or granted, by name
 	fact   Occupied // what was told, when not Weir's
 }
 

@@ -122,7 +122,7 @@ func (e *Engine) start(w *workload, held []*holding) {
 	e.round++
 	for _, h := range held {
 		w.dropWaiting(h.pod)
-		h.pod.state, h.pod.hold, h.pod.since = granted, h, e.now
+		h.pod.state, h.pod.hold, h.pod.since, h.pod.round = granted, h, e.now, e.decides
 		w.place(h.pod)
 		e.addVictim(h)
 		e.say(h)

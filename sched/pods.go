@@ -25,7 +25,7 @@ func (e *Engine) setPod(ev PodSet) error {
 	}
 	w := e.workload(ev.Workload)
 	p = &pod{id: ev.Pod.ID, w: w, shape: s}
-	s.known++
+	e.count(s, 1)
 	e.pods[p.id] = p
 	w.pods[p.id] = p
 	if !e.sit(p) {
@@ -36,8 +36,8 @@ func (e *Engine) setPod(ev PodSet) error {
 }
 
 func (e *Engine) reshape(p *pod, s *shape) {
-	p.shape.known--
-	s.known++
+	e.count(p.shape, -1)
+	e.count(s, 1)
 	p.shape = s
 	e.requeue(p.w)
 }
@@ -81,7 +81,7 @@ func (e *Engine) dropPod(id string) {
 	case lost:
 		e.clearLost(p)
 	}
-	p.shape.known--
+	e.count(p.shape, -1)
 	delete(w.pods, id)
 	delete(e.pods, id)
 	e.requeue(w)
@@ -154,6 +154,7 @@ func (e *Engine) grantTo(p *pod, g Grant, since Time) {
 	}
 	h := &holding{pod: p, w: p.w, shape: p.shape, need: e.resize(p.shape.need)}
 	h.parts = e.partsOf(g.Devices, n, p.shape.ask.Devices)
+	h.told = g.Devices
 	e.reseat(h, n)
 	h.charge = e.chargeOf(p.shape, n, h.parts)
 	p.hold, p.state = h, granted
@@ -175,13 +176,12 @@ func (e *Engine) partsOf(shares []Share, n *node, count int) []part {
 		}
 		return parts
 	}
-	for i := range n.devices {
-		d := &n.devices[i]
-		if len(parts) == count {
-			break
-		}
-		if d.used[actual].n == 0 && d.used[later].n == 0 {
-			parts = append(parts, part{name: d.name})
+	for _, sick := range []bool{false, true} { // the plugin hands out healthy ones first
+		for i := range n.devices {
+			d := &n.devices[i]
+			if len(parts) < count && d.sick == sick && d.used[actual].n == 0 && d.used[later].n == 0 {
+				parts = append(parts, part{name: d.name})
+			}
 		}
 	}
 	for len(parts) < count { // more than the node has: told, so recorded
@@ -282,6 +282,7 @@ func (e *Engine) occupied(ev Occupied) error {
 	}
 	need := e.needs(ev.Resources)
 	h := &holding{fact: ev, need: need, parts: e.partsOf(ev.Shares, n, ev.Devices)}
+	h.told = append(slices.Clone(ev.Shares), make([]Share, max(ev.Devices-len(ev.Shares), 0))...)
 	e.reseat(h, n)
 	e.foreign[ev.ID] = h
 	e.put(h, inLater|inActual|inFixed)

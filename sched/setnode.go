@@ -98,11 +98,18 @@ func (e *Engine) relay(x *node, change func()) {
 		was[i] = h.in
 		e.put(h, 0)
 	}
+	counted := x.Counted
 	change()
 	x.pool.reconfigured()
 	for i, h := range held {
 		h.need = e.resize(h.need)
+		if x.Counted != counted && h.told != nil {
+			h.parts = e.partsOf(h.told, x, len(h.told))
+		}
 		e.reseat(h, x)
+		if h.shape != nil { // a device may be known only now
+			h.charge = e.chargeOf(h.shape, x, h.parts)
+		}
 		e.put(h, was[i])
 	}
 	e.touch(x, true)
@@ -160,6 +167,7 @@ func (e *Engine) dropNode(name string) {
 	}
 	for _, h := range slices.Clone(x.holders) {
 		switch {
+		case h.in == 0: // went with an earlier one
 		case h.w == nil:
 			e.put(h, 0)
 		case h.pod == nil:

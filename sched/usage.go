@@ -14,8 +14,8 @@ type Use struct {
 	Waiting   int    // pods
 }
 
-// Usage returns the use of every owner in every pool, in order of pool and
-// owner. Work that waits is counted in the first pool that it may use.
+// Usage returns the use of every owner in every pool that it has a part or work
+// in, in order of pool and owner. Work that waits is counted in the first pool that it may use.
 func (e *Engine) Usage() []Use {
 	e.ensure()
 	type demand struct {
@@ -46,7 +46,8 @@ func (e *Engine) Usage() []Use {
 		p.root.lend(vec{}, lent)
 		for _, name := range sortedKeys(p.accounts) {
 			a := p.accounts[name]
-			if name == strangers {
+			_, part := e.part(name, p)
+			if want[a] == nil && a.used == (vec{}) && !part || name == strangers {
 				continue
 			}
 			u := Use{
@@ -61,6 +62,14 @@ func (e *Engine) Usage() []Use {
 		}
 	}
 	return out
+}
+
+// part returns what an owner is guaranteed in p, if anything was said of it.
+func (e *Engine) part(owner string, p *pool) (op OwnerPool, ok bool) {
+	if o := e.owners[owner]; o != nil {
+		op, ok = o.Pools[p.Name]
+	}
+	return op, ok
 }
 
 // lend divides what a's children borrow among those whose quota stands idle:

@@ -43,15 +43,16 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		}
 		return u, !a.moving && a.mayTake(&u)
 	}
+	if h.pod.round == a.e.decides { // not in the same breath
+		a.e.again = true
+		return unit{}, false
+	}
 	if w.later <= w.Min && w.Min > 1 {
 		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
 	}
 	for _, x := range u.held {
 		if until := x.pod.since + Time(w.MinRuntime); w.MinRuntime > 0 && until > a.e.now {
-			a.e.wakeAt(until)
-			if a.e.preyAt == 0 || until < a.e.preyAt {
-				a.e.preyAt = until
-			}
+			a.e.preyAt = earliest(a.e.preyAt, until)
 			return unit{}, false
 		}
 		u.charge.add(x.charge)

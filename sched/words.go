@@ -19,6 +19,13 @@ func plural64(n int64, one, many string) string {
 	return strconv.FormatInt(n, 10) + " " + many
 }
 
+func havePlaces(pods int) string {
+	if pods == 1 {
+		return "its pod has its place"
+	}
+	return fmt.Sprintf("all %d pods have their places", pods)
+}
+
 // needed puts the verb behind a quantity: "1 GPU is", "2 GPUs are".
 func needed(q string) string {
 	if strings.HasPrefix(q, "1 ") && !strings.Contains(q, "×") {

@@ -48,6 +48,7 @@ type pod struct {
 	state podState
 	hold  *holding
 	since Time
+	round uint64 // Engine.decides when it was started
 	// grant is what a lost pod held, and wasLeaving whether it was being stopped.
 	grant      Grant
 	wasLeaving bool

@@ -91,10 +91,7 @@ func (s *story) decide() error {
 			}
 		}
 		s.round = append(s.round, ds...)
-		s.ledger.Held = map[string]sched.Promise{}
-		for _, p := range s.engine.Promises() {
-			s.ledger.Held[p.Pod] = p
-		}
+		s.ledger.Promised(s.engine.Promises())
 		if b := laws.CheckRound(laws.Round{Before: before, Decisions: ds, After: s.ledger, Harmed: s.harmed}); b != nil {
 			return b
 		}
