@@ -1,0 +1,113 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DefaultPool is the pool of every node that no NodePool selects. It needs no
+// object; a NodePool of this name sets how the pool is placed in.
+const DefaultPool = "default"
+
+// NodePool is a named set of nodes. A node that several pools select belongs
+// to the first of them by name.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=npool,categories=weir
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Nodes",type=integer,JSONPath=`.status.nodes`
+// +kubebuilder:printcolumn:name="GPUs",type=string,JSONPath=`.status.capacity.gpu`
+// +kubebuilder:printcolumn:name="Granted",type=string,JSONPath=`.status.granted.gpu`,description="GPUs in use"
+// +kubebuilder:printcolumn:name="Placement",type=string,JSONPath=`.spec.placement.gpu`,priority=1
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name == 'default' || (has(self.spec) && has(self.spec.nodeSelector) && size(self.spec.nodeSelector) > 0)",fieldPath=".spec",message="spec.nodeSelector is empty, which would take every node: name at least one label"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name != 'default' || !has(self.spec) || !has(self.spec.nodeSelector) || size(self.spec.nodeSelector) == 0",fieldPath=".spec.nodeSelector",message="spec.nodeSelector is set on the pool default, which takes the nodes that no other pool selects: omit it, or give the pool another name"
+type NodePool struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +optional
+	Spec NodePoolSpec `json:"spec,omitempty"`
+	// +optional
+	Status NodePoolStatus `json:"status,omitempty,omitzero"`
+}
+
+// NodePoolSpec is what people write of a node pool.
+type NodePoolSpec struct {
+	// nodeSelector is the labels, all of them, that a node of the pool has.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+
+	// placement is how pods are placed in the pool.
+	// +optional
+	Placement Placement `json:"placement,omitempty,omitzero"`
+
+	// pricePerGPUHour is what one GPU of the pool costs an hour, in a currency
+	// of your choice; it is shown, and decides nothing.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))",message="write a number from 0, such as \"2.5\""
+	PricePerGPUHour *resource.Quantity `json:"pricePerGPUHour,omitempty"`
+}
+
+// PlacementRule is how a node is chosen among those that fit.
+type PlacementRule string
+
+// The placement rules.
+const (
+	// Pack fills nodes one after the other.
+	Pack PlacementRule = "pack"
+	// Spread takes the emptiest node.
+	Spread PlacementRule = "spread"
+	// FGD takes the node where the least room becomes useless to other work.
+	FGD PlacementRule = "fgd"
+)
+
+// Placement is how pods are placed in a pool.
+type Placement struct {
+	// gpu is for pods with GPUs: pack, spread or fgd.
+	// +optional
+	// +kubebuilder:default=pack
+	// +kubebuilder:validation:Enum=pack;spread;fgd
+	GPU PlacementRule `json:"gpu,omitempty"`
+
+	// cpu is for pods without GPUs: pack or spread.
+	// +optional
+	// +kubebuilder:default=pack
+	// +kubebuilder:validation:Enum=pack;spread
+	CPU PlacementRule `json:"cpu,omitempty"`
+}
+
+// NodePoolStatus is what Weir tells of a node pool.
+type NodePoolStatus struct {
+	// observedGeneration is the generation of the spec that this status is of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions are Ready and, where the pool cannot become so, Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// nodes is how many nodes the pool has.
+	// +optional
+	Nodes int32 `json:"nodes,omitempty"`
+	// capacity is what the nodes of the pool have.
+	// +optional
+	Capacity Figures `json:"capacity,omitempty,omitzero"`
+	// granted is what is in use of it.
+	// +optional
+	Granted Figures `json:"granted,omitempty,omitzero"`
+}
+
+// NodePoolList is a list of node pools.
+//
+// +kubebuilder:object:root=true
+type NodePoolList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NodePool `json:"items"`
+}
