@@ -1,0 +1,31 @@
+package openb
+
+import (
+	"compress/gzip"
+	"embed"
+	"fmt"
+	"io"
+	"iter"
+)
+
+//go:embed data/*.csv.gz
+var data embed.FS
+
+// Nodes returns the nodes of the embedded trace.
+func Nodes() ([]Node, error) { return embedded("openb_node_list_gpu_node.csv", ReadNodes) }
+
+// Pods returns the pods of the embedded trace, in order of name.
+func Pods() ([]Pod, error) { return embedded("openb_pod_list_default.csv", ReadPods) }
+
+func embedded[T any](file string, read func(string, io.Reader) iter.Seq2[T, error]) ([]T, error) {
+	packed, err := data.Open("data/" + file + ".gz")
+	if err != nil {
+		return nil, err
+	}
+	defer packed.Close()
+	r, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return Collect(read(file, r))
+}
