@@ -19,9 +19,10 @@ type account struct {
 	weight       int64
 	priority     int32
 
-	used    vec // granted or promised
-	firm    vec // the non-preemptible part of used
-	running int // pods
+	used     vec  // granted or promised
+	firm     vec  // the non-preemptible part of used
+	running  int  // pods
+	borrowed bool // whether it was above quota when last charged for good
 	// victims are its running preemptible workloads by ascending priority;
 	// inside a priority, those that started first come first.
 	victims []*victims
@@ -39,7 +40,7 @@ type account struct {
 
 type victims struct {
 	priority int32
-	list     []*workload
+	items    []*listing
 }
 
 func newAccount(name string, p *pool, parent *account) *account {
@@ -72,6 +73,9 @@ func (e *Engine) buildAccounts() {
 		p.dorms, p.dormIndex, p.planning = nil, map[string]int{}, 0
 		p.hope.prey++
 	}
+	for _, w := range e.workloads {
+		w.listings, w.accts = nil, nil
+	}
 	for _, n := range e.nodes {
 		for _, h := range n.holders {
 			if h.w != nil && h.in&inLater != 0 {
@@ -80,7 +84,7 @@ func (e *Engine) buildAccounts() {
 		}
 	}
 	for _, w := range e.sortedWorkloads() {
-		w.queue, w.victim, w.victimAcct = nil, nil, nil
+		w.queue = nil
 	}
 	e.queues = map[queueKey]*queue{}
 	for _, w := range e.sortedWorkloads() {
@@ -137,10 +141,16 @@ func (a *account) configure(o *Owner) {
 
 // accountOf returns the account that pays for w in p.
 func (p *pool) accountOf(w *workload) *account {
-	if a := p.accounts[w.Owner]; a != nil && w.Owner != strangers {
-		return a
+	for p.index >= len(w.accts) {
+		w.accts = append(w.accts, nil)
 	}
-	return p.accounts[strangers]
+	if w.accts[p.index] == nil {
+		w.accts[p.index] = p.accounts[strangers]
+		if a := p.accounts[w.Owner]; a != nil {
+			w.accts[p.index] = a
+		}
+	}
+	return w.accts[p.index]
 }
 
 // charge books h on its account and all above it.
@@ -149,7 +159,6 @@ func (e *Engine) charge(h *holding, on bool) {
 		return
 	}
 	for a := h.acct(); a != nil; a = a.parent {
-		was := a.borrowing()
 		if on {
 			a.used.add(h.charge)
 			a.running++
@@ -157,7 +166,7 @@ func (e *Engine) charge(h *holding, on bool) {
 			a.used.sub(h.charge)
 			a.running--
 		}
-		e.crossed(a, was)
+		e.crossed(a)
 		if !h.w.Preemptible {
 			if on {
 				a.firm.add(h.charge)
@@ -187,15 +196,17 @@ func (a *account) borrowing() bool {
 }
 
 // crossed notes what a change of a's use means to those who may take from it.
-func (e *Engine) crossed(a *account, was bool) {
+func (e *Engine) crossed(a *account) {
 	if e.tx != nil || e.quiet {
 		return
 	}
-	if is := a.borrowing(); is != was {
+	is := a.borrowing()
+	if is && !a.borrowed {
 		a.pool.hope.prey++
 	} else if is {
 		a.pool.hope.greed++
 	}
+	a.borrowed = is
 }
 
 // ease notes that accounts from a upwards have room that they had not.
@@ -219,6 +230,7 @@ func (e *Engine) easeOne(a *account) {
 func (e *Engine) settle(h *holding) {
 	for a := h.acct(); a.parent != nil; a = a.parent {
 		a.parent.awake.fix(a)
+		e.crossed(a)
 	}
 }
 
@@ -299,42 +311,71 @@ func (a *account) gate(charge vec, firm bool) (at *account, why Reason) {
 	return nil, ""
 }
 
-// addVictim lists h's workload among those that may have to give way.
+// exceeded reports whether a, or an account above it, has more than it may have:
+// above its limit, or firm work above its quota.
+func (a *account) exceeded(firm bool) bool {
+	for ; a != nil; a = a.parent {
+		if a.used.over(a.limit, a.used) || firm && a.firm.over(a.quota, a.firm) {
+			return true
+		}
+	}
+	return false
+}
+
+// listing is a workload's place among the victims of one account.
+type listing struct {
+	w     *workload
+	acct  *account
+	list  *victims
+	since Time
+}
+
+// addVictim lists h's workload among those that may have to give way in h's
+// pool.
 func (e *Engine) addVictim(h *holding) {
 	if h.in&inFixed != 0 || h.in&inLater == 0 {
 		return
 	}
-	w := h.w
-	if w.victim != nil {
+	w, a := h.w, h.acct()
+	if slices.ContainsFunc(w.listings, func(l *listing) bool { return l.acct == a }) {
 		return
 	}
-	a := h.acct()
 	i, ok := slices.BinarySearchFunc(a.victims, w.Priority, func(v *victims, p int32) int { return cmp.Compare(v.priority, p) })
 	if !ok {
 		a.victims = slices.Insert(a.victims, i, &victims{priority: w.Priority})
 	}
-	v := a.victims[i]
-	w.victim, w.victimSince, w.victimAcct = v, w.since(), a
-	at, _ := slices.BinarySearchFunc(v.list, w, victimCmp)
-	v.list = slices.Insert(v.list, at, w)
+	l := &listing{w: w, acct: a, list: a.victims[i], since: w.since(a.pool)}
+	at, _ := slices.BinarySearchFunc(l.list.items, l, listingCmp)
+	l.list.items = slices.Insert(l.list.items, at, l)
+	w.listings = append(w.listings, l)
 }
 
-// dropVictim takes w off the list.
+// dropVictim takes w off the lists of the pools in which it has no pods left.
 func (e *Engine) dropVictim(w *workload) {
-	if w.victim == nil {
-		return
+	for _, l := range slices.Clone(w.listings) {
+		if !slices.ContainsFunc(w.placed, func(p *pod) bool { return p.hold.node.pool == l.acct.pool }) {
+			e.unlist(l)
+		}
 	}
-	v := w.victim
-	if i, ok := slices.BinarySearchFunc(v.list, w, victimCmp); ok {
-		v.list = slices.Delete(v.list, i, i+1)
-	}
-	if len(v.list) == 0 {
-		a := w.victimAcct
-		a.victims = slices.DeleteFunc(a.victims, func(x *victims) bool { return x == v })
-	}
-	w.victim, w.victimAcct = nil, nil
 }
 
-func victimCmp(a, b *workload) int {
-	return cmp.Or(cmp.Compare(a.victimSince, b.victimSince), cmp.Compare(a.ID, b.ID))
+// unlistAll takes w off all lists.
+func (e *Engine) unlistAll(w *workload) {
+	for len(w.listings) > 0 {
+		e.unlist(w.listings[0])
+	}
+}
+
+func (e *Engine) unlist(l *listing) {
+	if i, ok := slices.BinarySearchFunc(l.list.items, l, listingCmp); ok {
+		l.list.items = slices.Delete(l.list.items, i, i+1)
+	}
+	if len(l.list.items) == 0 {
+		l.acct.victims = slices.DeleteFunc(l.acct.victims, func(x *victims) bool { return x == l.list })
+	}
+	l.w.listings = slices.DeleteFunc(l.w.listings, func(x *listing) bool { return x == l })
+}
+
+func listingCmp(a, b *listing) int {
+	return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.w.ID, b.w.ID))
 }

@@ -123,6 +123,16 @@ func mulDiv(a, b, c int64, up bool) int64 {
 	return int64(min(q, math.MaxInt64))
 }
 
+// where returns v without the entries that w has none of.
+func (v vec) where(w vec) vec {
+	for i := range v {
+		if w[i] <= 0 {
+			v[i] = 0
+		}
+	}
+	return v
+}
+
 func (v vec) minus(w vec) vec {
 	v.sub(w)
 	return v

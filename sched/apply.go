@@ -27,6 +27,11 @@ func (e *Engine) Apply(ev Event) error {
 		if e.owners[ev.Name] != nil {
 			delete(e.owners, ev.Name)
 			e.treeDirty = true
+			for _, w := range e.sortedWorkloads() {
+				if w.Owner == ev.Name {
+					e.forgo(w)
+				}
+			}
 		}
 	case WorkloadSet:
 		return e.setWorkload(ev.Workload)
@@ -132,8 +137,8 @@ func (e *Engine) setWorkload(w Workload) error {
 		e.rebook(x, func() { x.Workload = w })
 	}
 	x.declared = true
-	if w.Suspended && x.booking != nil {
-		e.unbook(x.booking)
+	if w.Suspended {
+		e.forgo(x)
 	}
 	e.requeue(x)
 	return nil
@@ -141,7 +146,7 @@ func (e *Engine) setWorkload(w Workload) error {
 
 // rebook changes what decides how x's holdings are accounted for.
 func (e *Engine) rebook(x *workload, change func()) {
-	e.dropVictim(x)
+	e.unlistAll(x)
 	held := x.holdings()
 	was := make([]hold, len(held))
 	for i, h := range held {
@@ -149,6 +154,7 @@ func (e *Engine) rebook(x *workload, change func()) {
 		e.put(h, 0)
 	}
 	change()
+	x.accts = nil
 	for i, h := range held {
 		in := was[i]
 		switch {
@@ -188,6 +194,16 @@ func (w *workload) holdings() []*holding {
 	return out
 }
 
+// forgo takes back every place that is kept for w.
+func (e *Engine) forgo(w *workload) {
+	if w.booking != nil {
+		e.unbook(w.booking)
+	}
+	for len(w.seats) > 0 {
+		e.unseat(w.seats[0])
+	}
+}
+
 // workload returns the workload of that ID, making it when it is new.
 func (e *Engine) workload(id string) *workload {
 	w := e.workloads[id]
@@ -206,9 +222,7 @@ func (e *Engine) dropWorkload(id string) {
 	for _, p := range w.sorted() {
 		e.dropPod(p.id)
 	}
-	for len(w.seats) > 0 {
-		e.unseat(w.seats[0])
-	}
+	e.forgo(w)
 	e.dequeue(w)
 	delete(e.workloads, id)
 }

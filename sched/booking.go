@@ -79,11 +79,9 @@ func (e *Engine) unbook(b *booking) {
 	for _, h := range b.holdings {
 		e.put(h, 0)
 		b.w.displace(h.pod)
-		if len(b.w.placed) == 0 {
-			e.dropVictim(b.w)
-		}
 		b.w.addWaiting(h.pod)
 	}
+	e.dropVictim(b.w)
 	e.requeue(b.w)
 }
 
@@ -105,13 +103,22 @@ func (e *Engine) keepPromises() bool {
 	return some
 }
 
-// keep starts b's pods if their places are free.
+// keep starts b's pods if their places are free. It reports whether b is done
+// with; a promise that quotas no longer allow is taken back.
 func (e *Engine) keep(b *booking) bool {
+	if b.holdings[0].acct().exceeded(!b.w.Preemptible) { // quotas changed meanwhile
+		e.unbook(b)
+		return true
+	}
 	if !e.occupy(b) {
+		if b.hopeless() {
+			e.unbook(b)
+			return true
+		}
 		return false
 	}
 	b.w.booking = nil
-	e.dropVictim(b.w) // it is listed anew by when it started
+	e.unlistAll(b.w) // it is listed anew by when it started
 	for _, h := range b.holdings {
 		e.put(h, b.w.runningIn())
 		h.pod.state, h.pod.since, h.pod.round = granted, e.now, e.decides
@@ -120,6 +127,12 @@ func (e *Engine) keep(b *booking) bool {
 	}
 	e.requeue(b.w)
 	return true
+}
+
+// hopeless reports whether a place of b is taken by something that does not
+// leave.
+func (b *booking) hopeless() bool {
+	return slices.ContainsFunc(b.holdings, func(h *holding) bool { return !h.clear() && len(inTheWay(h)) == 0 })
 }
 
 // occupy lets b's places count as actually held when all are free, whole or

@@ -11,8 +11,9 @@ import (
 type Config struct {
 	// Fitness answers for classes of [Ask.Fit]; nil lets every pod fit.
 	Fitness Fitness
-	// Effort bounds the steps of planning (nodes examined) that one Decide
-	// spends on reclaim, preemption and consolidation; 0 means DefaultEffort.
+	// Effort bounds the planning (reclaim, preemption, consolidation) that one
+	// Decide does, in steps of about half a microsecond; 0 means DefaultEffort.
+	// What is left is done by the next; see [Engine.More].
 	Effort int
 	// PromiseFor is how long (ms) a place to which a pod was moved is held for
 	// its successor; 0 means DefaultPromiseFor.
@@ -65,8 +66,10 @@ type Engine struct {
 	eased    []*account
 	deciding bool   // inside Decide, where starts can be said
 	effort   int    // steps left in this Decide
+	credit   int    // steps of planning left until time gives more; see pay
 	more     bool   // planning was cut short
 	preyAt   Time   // when the next minimum run time ends, 0 for none
+	planAt   Time   // when planning goes on that waits for credit, 0 for none
 	moveAt   Time   // when consolidation may next be tried, 0 for none
 	decides  uint64 // how often Decide was called
 	again    bool   // something started in this Decide is wanted by another
@@ -96,6 +99,7 @@ func New(cfg Config) *Engine {
 		classIndex: map[deviceClass]int32{},
 		shapes:     map[string]*shape{},
 		fitMemo:    map[fitKey]string{},
+		credit:     mostCredit,
 		nodeIndex:  map[string]*node{},
 		pools:      map[string]*pool{},
 		owners:     map[string]*Owner{},
@@ -153,8 +157,9 @@ func (e *Engine) ensure() {
 // changed since it was last called. See [Engine.More].
 func (e *Engine) Decide(now Time) []Decision {
 	e.ensure()
+	e.earn(max(e.now, now) - e.now)
 	e.now = max(e.now, now)
-	e.out, e.more, e.effort = nil, false, e.cfg.Effort
+	e.out, e.more, e.effort = nil, false, min(e.cfg.Effort, max(e.credit, 0))
 	e.round++
 	e.decides++
 	e.again = false
@@ -169,13 +174,43 @@ func (e *Engine) Decide(now Time) []Decision {
 			break
 		}
 	}
+	unplanned := false
 	for _, p := range e.poolList {
 		if e.again {
 			p.hope.prey++
 		}
-		e.more = e.more || p.seen != p.hope || p.planning > 0
+		unplanned = unplanned || p.planning > 0 || p.unreviewed
+		e.more = e.more || p.seen != p.hope
 	}
+	e.pay(unplanned)
 	return e.out
+}
+
+// Planning may take about a fifth of a processor in the long run, so that a
+// large cluster in which thousands wait without hope stays cheap. What was
+// saved in quiet times is spent at once.
+const (
+	stepsPerMilli = 400
+	mostCredit    = 1 << 19
+	planPause     = 20 // ms
+)
+
+// earn adds the planning that passing time allows.
+func (e *Engine) earn(ms Time) {
+	e.credit = min(e.credit+int(min(ms, mostCredit/stepsPerMilli+1))*stepsPerMilli, mostCredit)
+}
+
+// pay takes off what this Decide planned, and says when planning goes on.
+func (e *Engine) pay(unplanned bool) {
+	e.credit -= min(e.cfg.Effort, max(e.credit, 0)) - e.effort
+	e.planAt = 0
+	switch {
+	case !unplanned:
+	case e.credit > 0:
+		e.more = true
+	default:
+		e.planAt = e.now + planPause
+	}
 }
 
 // timesCome lets sleepers be looked at whose time may have come.
@@ -221,7 +256,7 @@ func (e *Engine) More() bool { return e.more }
 // Wake returns the next time at which a decision may change though nothing
 // else does (a minimum run time ends, a promise lapses), or 0.
 func (e *Engine) Wake() Time {
-	next := earliest(e.preyAt, e.moveAt)
+	next := earliest(earliest(e.preyAt, e.moveAt), e.planAt)
 	for _, s := range e.seats {
 		next = earliest(next, s.until)
 	}

@@ -93,14 +93,15 @@ func (e *Engine) explainWaiting(w *workload, groups []group, ex *Explanation) {
 		p := e.pool(name)
 		f := Finding{OK: true, Where: "node pool " + p.Name}
 		f.Children = append(f.Children, e.gateFindings(w, p, groups)...)
-		f.Children = append(f.Children, e.roomFindings(p, groups)...)
-		f.summarise()
-		if f.OK {
-			f.Reason, f.Message = ReasonQueued, "there is room; it is looked at next"
+		room := e.roomFindings(p, groups)
+		if !slices.ContainsFunc(room, func(f Finding) bool { return !f.OK }) {
 			if why, ok := e.together(p, groups); !ok {
-				f.OK, f.Reason, f.Message = false, why.Reason, why.Message
-				f.Children = append(f.Children, why)
+				room = append(room, why)
 			}
+		}
+		f.Children = append(f.Children, room...)
+		if f.summarise(); f.OK {
+			f.Reason, f.Message = ReasonQueued, "there is room; it is looked at next"
 		}
 		ex.Findings = append(ex.Findings, f)
 	}

@@ -38,8 +38,13 @@ func (e *Engine) enoughIfBare(groups []group, p *pool) bool {
 	return true
 }
 
-// coming reports whether each group would fit once all that is leaving left.
-func (e *Engine) coming(groups []group, p *pool) bool {
+// due reports whether each group would fit once all that is leaving left, and
+// stays within quota: then the room is promised. Borrowers wait until it is
+// free, and take it in their order.
+func (e *Engine) due(acct *account, groups []group, p *pool) bool {
+	if p.leaving == 0 || acct.over(e.demand(groups, p)) {
+		return false
+	}
 	for _, g := range groups {
 		if e.nowhere(g, p, later) || e.bounds(e.tree(g.shape, p)).sumLater < int64(len(g.pods)) {
 			return false
@@ -51,23 +56,25 @@ func (e *Engine) coming(groups []group, p *pool) bool {
 // claimDue reports whether a claim that was refused may succeed now. Where the
 // asker's rights are as they were, only nodes that changed can make it so.
 func (e *Engine) claimDue(en *entry) bool {
-	w := en.queue.heap.top()
-	groups := w.groups
-	if !e.coming(groups, en.pool) && !e.mayClaim(w, en.acct, e.demand(groups, en.pool)) {
+	w, p, d := en.queue.heap.top(), en.pool, en.doubt
+	if !e.claimAny(en.acct, w.Priority) && p.leaving == 0 {
 		return false
 	}
-	d, p := &en.doubt, en.pool
-	owed := e.owed(en.acct, e.demand(groups, p))
+	demand := e.demand(w.groups, p)
+	en.doubt = e.doubtNow(en, demand)
+	if !e.due(en.acct, w.groups, p) && !e.mayClaim(w, en.acct, demand) {
+		return false
+	}
+	owed := en.doubt.owed
 	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || owed == 0 && d.hope.greed != p.hope.greed || d.log < p.logBase {
 		return true
 	}
-	a := e.asker(w, en, groups)
+	a := e.asker(w, en, w.groups)
 	changed := e.changedSince(p, d.log)
-	d.log = p.logBase + len(p.log)
 	e.begin()
 	defer e.rollback()
 	for _, n := range changed {
-		for _, g := range groups {
+		for _, g := range w.groups {
 			if _, ok := a.look(g.shape, n); ok {
 				return true
 			}
@@ -86,6 +93,17 @@ func (e *Engine) changedSince(p *pool, at int) []*node {
 		}
 	}
 	return out
+}
+
+// over reports whether a demand would take a, or an account above it, above
+// quota.
+func (a *account) over(demand vec) bool {
+	for ; a != nil; a = a.parent {
+		if a.used.plus(demand).over(a.quota, demand) {
+			return true
+		}
+	}
+	return false
 }
 
 // owed returns at which levels of the owner tree the demand stays in quota.

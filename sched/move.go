@@ -69,7 +69,6 @@ func (a *asker) makeRoom(p *pod, s *shape) (*holding, []relocation, bool) {
 		if looked++; looked > most {
 			break
 		}
-		e.effort--
 		if pt, ok := a.look(s, a.pool.nodes[leaf]); ok && len(pt.units) > 0 {
 			points = append(points, pt)
 		}

@@ -172,8 +172,18 @@ func (e *Engine) put(h *holding, in hold) {
 	if changed&^in&inActual != 0 && e.tx == nil && !e.quiet {
 		e.vacancies++
 	}
+	if h.w != nil {
+		n.pool.leaving += b2i(in == inActual) - b2i(h.in == inActual)
+	}
 	h.in = in
 	e.touch(n, freed)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // touch notes that n changed, so that everything derived from it is repaired

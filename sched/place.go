@@ -30,6 +30,12 @@ func (e *Engine) try(en *entry) {
 			return
 		}
 	}
+	if en.plan == nil && e.roomElsewhere(w, en, groups) { // nobody has to give way
+		en.doubt = doubt{}
+		e.sleep(en, blockCapacity, ReasonNoDevices, nil)
+		en.pool.unreviewed = true // in case somebody else takes that room
+		return
+	}
 	if e.tryPlan(w, en, groups) {
 		return
 	}
@@ -39,6 +45,22 @@ func (e *Engine) try(en *entry) {
 	}
 	en.doubt = e.doubtNow(en, demand)
 	e.sleep(en, blockCapacity, ReasonNoDevices, nil)
+}
+
+// roomElsewhere reports whether w could start in a later pool of its queue.
+func (e *Engine) roomElsewhere(w *workload, en *entry, groups []group) bool {
+	for x := en.next; x != nil; x = x.next {
+		if at, _ := x.acct.gate(e.demand(groups, x.pool), !w.Preemptible); at != nil || !e.roomFor(groups, x.pool) {
+			continue
+		}
+		e.begin()
+		held, _, _ := e.placeNow(w, x, groups)
+		e.rollback()
+		if held != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // placeNow places all pods of the groups on what is free. It runs inside a
@@ -128,7 +150,6 @@ func (e *Engine) start(w *workload, held []*holding) {
 		e.say(h)
 	}
 	e.settle(held[0])
-	held[0].node.pool.hope.greed++
 	e.requeue(w)
 }
 

@@ -52,7 +52,7 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 // the places and says what has to stop. When effort runs out it leaves the
 // rest in en.plan and returns false.
 func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
-	claims := e.coming(groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
+	claims := e.due(en.acct, groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
 	moves := en.plan == nil && e.mayMove(en.pool, e.demand(groups, en.pool))
 	if !moves && !claims || !e.enoughIfBare(groups, en.pool) {
 		en.plan = nil
@@ -110,8 +110,8 @@ func (a *asker) quick(groups []group) bool {
 		const tries = 8
 		left := tries
 		for _, v := range acct.victims {
-			for i := len(v.list) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
-				if a.replace(v.list[i], s, groups) {
+			for i := len(v.items) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
+				if a.replace(v.items[i].w, s, groups) {
 					return true
 				}
 			}
@@ -124,16 +124,17 @@ func (a *asker) quick(groups []group) bool {
 // start in its place.
 func (a *asker) replace(v *workload, s *shape, groups []group) bool {
 	e := a.e
-	if len(v.placed) == 0 {
+	here := slices.DeleteFunc(slices.Clone(v.placed), func(p *pod) bool { return p.hold.node.pool != a.pool })
+	if len(here) == 0 {
 		return false
 	}
-	newest := slices.MaxFunc(v.placed, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) })
+	newest := slices.MaxFunc(here, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) })
 	h := newest.hold
 	u, ok := a.unit(h)
 	if !ok || !e.fits(s, h.node, nil) {
 		return false
 	}
-	e.effort--
+	e.effort -= lookEffort
 	e.begin()
 	e.take(&u)
 	placed := a.settleOn([]*node{h.node}, groups)
@@ -276,7 +277,11 @@ func (a *asker) survey(pl *plan, s *shape) bool {
 		if v, ok := pl.seen[n]; ok && v == n.version || b.fixed[n.leafAt] == 0 {
 			return true
 		}
-		e.effort--
+		if !a.couldClear(s, n) {
+			pl.seen[n] = n.version
+			e.effort--
+			return e.effort > 0
+		}
 		pt, ok := a.look(s, n)
 		pl.seen[n] = n.version
 		if ok {
@@ -293,9 +298,9 @@ func (a *asker) survey(pl *plan, s *shape) bool {
 	}
 	for _, acct := range a.lenders() {
 		for _, v := range acct.victims {
-			for i := len(v.list) - 1; i >= 0; i-- {
-				for _, p := range v.list[i].placed {
-					if !visit(p.hold.node) {
+			for i := len(v.items) - 1; i >= 0; i-- {
+				for _, p := range v.items[i].w.placed {
+					if p.hold.node.pool == a.pool && !visit(p.hold.node) {
 						return len(pl.points) >= pl.enough
 					}
 				}
@@ -306,8 +311,13 @@ func (a *asker) survey(pl *plan, s *shape) bool {
 	return true
 }
 
+// lookEffort is what looking at one node costs of [Config.Effort]; looking at
+// one sleeper costs 1.
+const lookEffort = 4
+
 // look returns the cheapest way to make room for one pod of s on n.
 func (a *asker) look(s *shape, n *node) (point, bool) {
+	a.e.effort -= lookEffort
 	units, ok := a.clear(s, n)
 	if !ok {
 		return point{}, false
@@ -425,9 +435,9 @@ func (a *asker) relieve() (taken []unit, ok bool) {
 				continue
 			}
 			for _, v := range acct.victims {
-				for i := len(v.list) - 1; i >= 0 && !found; i-- {
-					for _, h := range v.list[i].held() {
-						if h.in&inLater != 0 {
+				for i := len(v.items) - 1; i >= 0 && !found; i-- {
+					for _, h := range v.items[i].w.held() {
+						if h.in&inLater != 0 && h.node.pool == a.pool {
 							best, found = a.unit(h)
 							break
 						}

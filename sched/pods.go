@@ -97,9 +97,7 @@ func (e *Engine) release(p *pod) {
 	}
 	e.put(p.hold, 0)
 	p.hold = nil
-	if len(w.placed) == 0 {
-		e.dropVictim(w)
-	}
+	e.dropVictim(w)
 }
 
 func (e *Engine) podGranted(ev PodGranted) error {
@@ -133,13 +131,10 @@ func (e *Engine) startedAt(p *pod, since Time) {
 		return
 	}
 	w := p.w
-	listed := w.victim != nil
-	if listed {
-		e.dropVictim(w)
-	}
+	e.unlistAll(w)
 	p.since = since
-	if listed {
-		e.addVictim(p.hold)
+	for _, h := range w.held() {
+		e.addVictim(h)
 	}
 }
 
@@ -242,9 +237,7 @@ func (e *Engine) stop(p *pod) {
 	p.w.displace(p)
 	p.w.leaving++
 	e.put(p.hold, inActual)
-	if len(p.w.placed) == 0 {
-		e.dropVictim(p.w)
-	}
+	e.dropVictim(p.w)
 }
 
 func (e *Engine) evictFailed(id string) {

@@ -120,6 +120,11 @@ func (e *Engine) relay(x *node, change func()) {
 		}
 	}
 	e.found(x.Name)
+	for _, s := range slices.Clone(e.seats) {
+		if s.hold.node == x && !s.hold.sound() {
+			e.unseat(s)
+		}
+	}
 	for _, b := range slices.Clone(e.bookings) {
 		if slices.ContainsFunc(b.holdings, func(h *holding) bool { return h.node == x && !h.sound() }) {
 			e.unbook(b)

@@ -72,57 +72,96 @@ func (e *Engine) wakeAll(first bool) {
 		if !first {
 			news.greed = p.seen.greed
 		}
-		if p.seen == news && !p.crowded && (p.planning == 0 || e.effort <= 0) {
-			continue
+		if p.seen.prey != news.prey {
+			e.wakeLimited(p)
 		}
-		p.seen, p.crowded = news, false
-		for _, d := range slices.Clone(p.dorms) {
-			e.wakeDorm(p, d)
+		if p.seen != news || p.crowded {
+			p.unreviewed = p.unreviewed || p.seen != news
+			p.seen, p.crowded = news, false
+			for _, d := range slices.Clone(p.dorms) {
+				e.wakeFirst(p, d)
+			}
+		}
+		if p.unreviewed || p.planning > 0 {
+			e.review(p)
 		}
 	}
 }
 
-// wakeDorm wakes those of d that may start now. Where there is room, that is
-// the first in line only: it may take all there is.
-func (e *Engine) wakeDorm(p *pool, d *dorm) {
-	groups := d.groups()
-	if e.roomFor(groups, p) {
-		var best *entry
-		for _, en := range d.sleepers {
-			switch {
-			case en.round == e.round: // tried since anything last changed
-			case best == nil:
-				best = en
-			default:
-				p.crowded = true
-				if entryBefore(en, best) {
-					best = en
-				}
+// wakeLimited wakes those who wait below a limit: there may be work now that has
+// to give way to them.
+func (e *Engine) wakeLimited(p *pool) {
+	for _, name := range sortedKeys(p.accounts) {
+		for _, en := range e.copied(p.accounts[name].blocked) {
+			if en.why == ReasonOverLimit && e.claimAny(en.acct, en.queue.key.priority) {
+				e.wakeEntry(en)
 			}
 		}
-		if best != nil {
-			e.wakeEntry(best)
-			return
-		}
 	}
-	if !d.anyHope(e, p) || !e.enoughIfBare(groups, p) {
+}
+
+// wakeFirst wakes the first in line of d where there is room. The others have
+// their turn when that one had its own: it may take all there is.
+func (e *Engine) wakeFirst(p *pool, d *dorm) {
+	if len(d.sleepers) == 0 || !e.roomFor(d.groups(), p) {
 		return
 	}
-	move := e.moveDue(p, groups)
-	coming := e.coming(groups, p)
-	for _, en := range e.copied(d.sleepers) {
+	var best *entry
+	for _, en := range d.sleepers {
 		switch {
-		case en.round == e.round || en.doubt.hope == p.hope && en.block != blockPlanning:
-		case en.block == blockPlanning && e.effort > 0, move, (coming || e.claimAny(en.acct, en.queue.key.priority)) && e.claimDue(en):
+		case en.round == e.round: // tried since anything last changed
+		case best == nil:
+			best = en
+		default:
+			p.crowded = true
+			if entryBefore(en, best) {
+				best = en
+			}
+		}
+	}
+	if best != nil {
+		e.wakeEntry(best)
+	}
+}
+
+// review goes through the sleepers for whom planning may say yes now, dormitory
+// by dormitory from where it stopped, as far as effort reaches.
+func (e *Engine) review(p *pool) {
+	for left := len(p.dorms); left > 0 && len(p.dorms) > 0; left-- {
+		p.cursor %= len(p.dorms)
+		if !e.reviewDorm(p, p.dorms[p.cursor]) {
+			return
+		}
+		p.cursor++
+	}
+	p.unreviewed = false
+}
+
+// reviewDorm reports false when effort ran out.
+func (e *Engine) reviewDorm(p *pool, d *dorm) bool {
+	groups := d.groups()
+	hope := d.anyHope(e, p) && e.enoughIfBare(groups, p)
+	move := hope && e.moveDue(p, groups)
+	for _, en := range e.copied(d.sleepers) {
+		if en.round == e.round || en.doubt.hope == p.hope && en.block != blockPlanning {
+			continue
+		}
+		if e.effort--; e.effort <= 0 {
+			return false
+		}
+		switch {
+		case !hope:
+			en.doubt = e.doubtNow(en, en.demand)
+		case move, en.block == blockPlanning, e.claimDue(en):
 			e.wakeEntry(en)
 		}
 	}
+	return true
 }
 
 // anyHope reports whether planning for any of d could be worth a closer look.
 func (d *dorm) anyHope(e *Engine, p *pool) bool {
-	groups := d.groups()
-	return p.planning > 0 || e.mayMove(p, e.demand(groups, p)) || e.coming(groups, p) ||
+	return p.planning > 0 || p.leaving > 0 || e.mayMove(p, e.demand(d.groups(), p)) ||
 		slices.ContainsFunc(d.sleepers, func(en *entry) bool { return e.claimAny(en.acct, en.queue.key.priority) })
 }
 

@@ -69,7 +69,8 @@ func (a *asker) unit(h *holding) (unit, bool) {
 //
 // Within one owner, a higher priority takes from a lower one. Between owners,
 // let x and y be the ancestors of asker and victim that are siblings. Every
-// account from the victim's up to y has to be above its quota. Then x takes
+// account from the victim's up to y has to be above its quota, in something that
+// the victim holds and the asker needs. Then x takes
 // what keeps it within its quota; beyond that, x and y divide surplus: a higher
 // band takes from a lower one, and inside a band x takes while it ends up with
 // no more borrowed per weight than y is left with. That y keeps at least as
@@ -81,8 +82,9 @@ func (a *asker) mayTake(u *unit) bool {
 	}
 	u.rule = Reclaim
 	x, y := siblings(a.acct, u.acct)
+	held := a.demand.where(u.charge)
 	for v := u.acct; ; v = v.parent {
-		if !v.used.over(v.quota, a.demand) {
+		if !v.used.over(v.quota, held) {
 			return false
 		}
 		if v == y {
@@ -95,7 +97,7 @@ func (a *asker) mayTake(u *unit) bool {
 		return true
 	}
 	for v := u.acct; ; v = v.parent {
-		if left := v.used.minus(u.charge); left.under(v.quota, a.demand) {
+		if left := v.used.minus(u.charge); left.under(v.quota, held) {
 			return false // a borrower's claim ends at what is guaranteed
 		}
 		if v == y {
@@ -187,6 +189,39 @@ func unitCmp(a, b unit) int {
 		cmp.Compare(a.w.ID, b.w.ID),
 		cmp.Compare(a.held[0].pod.id, b.held[0].pod.id),
 	)
+}
+
+// couldClear bounds clear from above without trying: what is free on n and what
+// the asker's lenders have there is enough. False is a proof.
+func (a *asker) couldClear(s *shape, n *node) bool {
+	devices := int64(0)
+	for i := range n.devices {
+		if _, _, unused := n.devices[i].free(later); unused {
+			devices++
+		}
+	}
+	cpu, mem := n.left(resCPU, later), n.left(resMemory, later)
+	for _, h := range n.holders {
+		if h.w == nil || h.in&inLater == 0 || h.in&inFixed != 0 || !a.mayLend(h) {
+			continue
+		}
+		devices += int64(len(h.parts))
+		cpu += h.need[resCPU]
+		mem += h.need[resMemory]
+	}
+	if s.whole && devices < int64(s.ask.Devices) {
+		return false
+	}
+	return cpu >= s.need[resCPU] && mem >= s.need[resMemory]
+}
+
+// mayLend reports whether h's owner could have to give something to the asker.
+func (a *asker) mayLend(h *holding) bool {
+	acct := h.acct()
+	if acct == a.acct {
+		return h.w.Priority < a.w.Priority
+	}
+	return acct.used.over(acct.quota, a.demand)
 }
 
 // clear finds a smallest set of units on n whose stop lets a pod of s fit

@@ -22,9 +22,8 @@ type workload struct {
 	queue  *queue
 	at     int // place in queue.heap
 
-	victim      *victims // where it is listed as one that may give way
-	victimAcct  *account
-	victimSince Time
+	listings []*listing // where it is listed as one that may give way
+	accts    []*account // who pays for it, by pool.index; found by pool.accountOf
 
 	declared bool // WorkloadSet was seen; pods may come before it
 }
@@ -87,11 +86,11 @@ func (w *workload) sorted() []*pod {
 
 func podCmp(a, b *pod) int { return cmp.Compare(a.id, b.id) }
 
-// since is when the last of w's running pods started.
-func (w *workload) since() Time {
+// since is when the last of w's running pods in p started.
+func (w *workload) since(in *pool) Time {
 	var at Time
 	for _, p := range w.placed {
-		if p.state == granted {
+		if p.state == granted && p.hold.node.pool == in {
 			at = max(at, p.since)
 		}
 	}
