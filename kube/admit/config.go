@@ -1,0 +1,45 @@
+package admit
+
+import (
+	"context"
+	"log/slog"
+
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/weir-gpu/weir/api/v1alpha1"
+	"github.com/weir-gpu/weir/kube/ask"
+	"github.com/weir-gpu/weir/kube/workload"
+)
+
+// Config tells the webhook of the cluster. All functions are called from many
+// goroutines.
+type Config struct {
+	// ProjectOf returns the project that the namespace's pods belong to where
+	// they name none themselves, or "".
+	ProjectOf func(namespace string) string
+	// Owners returns all departments and projects; they are not changed.
+	Owners func() ([]v1alpha1.Department, []v1alpha1.Project)
+	// NodePools returns the names of the node pools, the default one included.
+	NodePools func() []string
+	// Room returns what the largest ask can be given.
+	Room func() Room
+	// Rule returns the rule for a kind of objects that make pods, or nil.
+	Rule func(schema.GroupKind) *workload.Rule
+	// Claims finds the claims and templates that pods refer to.
+	Claims ask.Claims
+	// Templates makes sure that a claim template exists.
+	Templates interface {
+		Ensure(ctx context.Context, t *resourcev1.ResourceClaimTemplate) error
+	}
+	Log *slog.Logger
+}
+
+// Room is what a cluster has when nothing runs in it. The zero Room is that of
+// a cluster of which nothing is known yet, where nothing is refused as too
+// large.
+type Room struct {
+	Devices   int   // GPUs in all
+	OnOneNode int   // GPUs of the node that has the most
+	MemoryMiB int64 // of the largest GPU; 0: unknown
+}

@@ -1,0 +1,73 @@
+package admit
+
+import (
+	"errors"
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/weir-gpu/weir/api/tree"
+	"github.com/weir-gpu/weir/api/v1alpha1"
+	"github.com/weir-gpu/weir/kube/workload"
+)
+
+// judgeOwn answers for Weir's own objects: what their schemas cannot say.
+func (h *handler) judgeOwn(r *admissionv1.AdmissionRequest) verdict {
+	if r.SubResource != "" {
+		return verdict{}
+	}
+	switch r.Kind.Kind {
+	case "Department", "Project":
+		return h.judgeTree(r)
+	case "WorkloadRule":
+		if r.Operation == admissionv1.Delete {
+			return verdict{}
+		}
+		var rule v1alpha1.WorkloadRule
+		if err := decode(r.Object.Raw, &rule); err != nil {
+			return verdict{err: err}
+		}
+		_, err := workload.Compile(&rule)
+		return verdict{err: err}
+	}
+	return verdict{}
+}
+
+// judgeTree refuses a change of the owner tree that brings a problem. Problems
+// that are there already do not stand in its way. Deleting is never refused,
+// as whole trees are deleted from either end; who loses a parent is told.
+func (h *handler) judgeTree(r *admissionv1.AdmissionRequest) verdict {
+	departments, projects := h.cfg.Owners()
+	before := tree.Check(departments, projects)
+	var err error
+	if r.Kind.Kind == "Department" {
+		departments, err = changed(departments, r, func(d *v1alpha1.Department) string { return d.Name })
+	} else {
+		projects, err = changed(projects, r, func(p *v1alpha1.Project) string { return p.Name })
+	}
+	if err != nil {
+		return verdict{err: err}
+	}
+	added := tree.Added(before, tree.Check(departments, projects))
+	if len(added) == 0 {
+		return verdict{}
+	}
+	if r.Operation == admissionv1.Delete {
+		return verdict{warnings: []string{added[0].String()}}
+	}
+	return verdict{err: errors.New(added[0].String())}
+}
+
+// changed returns the objects as they are after the request.
+func changed[T any](all []T, r *admissionv1.AdmissionRequest, name func(*T) string) ([]T, error) {
+	after := slices.DeleteFunc(slices.Clone(all), func(o T) bool { return name(&o) == r.Name })
+	if r.Operation == admissionv1.Delete {
+		return after, nil
+	}
+	var obj T
+	if err := decode(r.Object.Raw, &obj); err != nil {
+		return nil, err
+	}
+	after = slices.DeleteFunc(after, func(o T) bool { return name(&o) == name(&obj) })
+	return append(after, obj), nil
+}
