@@ -90,7 +90,7 @@ func (e *Engine) setOwner(o Owner) error {
 		e.pool(name)
 	}
 	old := e.owners[o.Name]
-	o.Pools, o.PoolOrder = maps.Clone(o.Pools), slices.Clone(o.PoolOrder)
+	o.Pools, o.PoolOrder = maps.Clone(o.Pools), distinct(o.PoolOrder)
 	e.owners[o.Name] = &o
 	if old != nil && reflect.DeepEqual(*old, o) {
 		return nil
@@ -130,7 +130,7 @@ func (e *Engine) setWorkload(w Workload) error {
 	if x.declared && reflect.DeepEqual(x.Workload, w) {
 		return nil
 	}
-	w.Pools = slices.Clone(w.Pools)
+	w.Pools = distinct(w.Pools)
 	if x.declared && x.Owner == w.Owner && x.Preemptible == w.Preemptible && x.Priority == w.Priority {
 		x.Workload = w
 	} else {
@@ -212,6 +212,21 @@ func (e *Engine) workload(id string) *workload {
 		e.workloads[id] = w
 	}
 	return w
+}
+
+// distinct returns a copy of names without repetitions and with the default
+// pool by its name.
+func distinct(names []string) []string {
+	var out []string
+	for _, name := range names {
+		if name == "" {
+			name = DefaultPool
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 func (e *Engine) dropWorkload(id string) {

@@ -15,7 +15,7 @@ type pool struct {
 	nodes   []*node // by order of appearance; gone ones stay until compacted
 	count   census
 	classes []int32 // device classes of its nodes, in order of index
-	total   vec     // capacity of its open nodes
+	total   vec     // capacity of its nodes, cordoned ones included
 
 	root     *account
 	accounts map[string]*account

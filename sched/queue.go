@@ -2,7 +2,6 @@ package sched
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -157,22 +156,25 @@ func (e *Engine) queueKey(w *workload, groups []group) queueKey {
 		wants.WriteByte(' ')
 	}
 	return queueKey{
-		owner: w.Owner, pools: strings.Join(w.Pools, ","), priority: w.Priority,
+		owner: w.Owner, pools: strings.Join(e.poolsOf(w), ","), priority: w.Priority,
 		preemptible: w.Preemptible, wants: wants.String(),
 	}
 }
 
 // poolsOf returns the pools that w may use, in order of preference.
 func (e *Engine) poolsOf(w *workload) []string {
+	if w.Min > 1 && len(w.placed) > 0 { // a gang stays together
+		return []string{w.placed[0].hold.node.pool.Name}
+	}
 	if len(w.Pools) > 0 {
-		return slices.Compact(slices.Clone(w.Pools))
+		return w.Pools
 	}
 	o := e.owners[w.Owner]
 	if o == nil {
 		return []string{DefaultPool}
 	}
 	if len(o.PoolOrder) > 0 {
-		return slices.Compact(slices.Clone(o.PoolOrder))
+		return o.PoolOrder
 	}
 	if len(o.Pools) > 0 {
 		return sortedKeys(o.Pools)

@@ -232,6 +232,10 @@ func (s *State) placed(id string, p *pod, held sched.Grant, gone bool, odd error
 		next.grant = sched.Grant{Node: node}
 		odd = fmt.Errorf("it runs on node %s but its claim is allocated on %s; delete the pod to have the claim made anew",
 			node, held.Node)
+	case p.told.granted && p.told.uid == p.obj.UID && p.told.grant.Node == node && len(p.told.grant.Devices) > 0 &&
+		len(p.obj.Spec.ResourceClaims) > 0:
+		next.grant = p.told.grant // it runs on them still, whatever became of its claim
+		odd = errors.New("its claim is gone or holds nothing; what it had counts as its own until it ends")
 	case a.Devices > 0 && len(p.obj.Spec.ResourceClaims) > 0:
 		next.grant = sched.Grant{Node: node}
 		odd = errors.New("it runs but its claim holds nothing; delete the pod to have the claim made anew")

@@ -86,7 +86,8 @@ func (s *story) expectRunning(name string, c *cursor) error {
 		on   []string
 		n    = -1
 	)
-	if err := (options{"pods": value(&pods, number), "on": value(&on, list), "nodes": value(&n, number)}).read(c); err != nil {
+	err := options{"pods": value(&pods, number), "on": value(&on, list), "nodes": value(&n, number)}.read(c)
+	if err != nil {
 		return err
 	}
 	run := s.ledger.Of(name, laws.Pod.Running)

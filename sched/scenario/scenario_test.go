@@ -24,7 +24,7 @@ func TestMistakes(t *testing.T) {
 		"no title":        {"story", `f.txt:1: a story needs a title`},
 		"open quote":      {"story x\nexpect \"a", `f.txt:2: a quote is not closed`},
 		"unknown verb":    {"story x\nsubmitt train a", `f.txt:2: "submitt" is not a statement; statements are cluster,`},
-		"unknown option":  {"story x\ncluster 1 nodes gpu 3", `"gpu" is not known here; known are class, counted,`},
+		"unknown option":  {"story x\ncluster 1 nodes gpu 3", `"gpu" is not known here; known are class,`},
 		"bad number":      {"story x\ncluster one nodes", `the number of nodes "one" should be a whole number`},
 		"bad memory":      {"story x\ncluster 1 nodes x 8 H100 80", `"80" should be a size such as 80GiB`},
 		"bad fraction":    {"story x\nsubmit train a project p fraction half", `fraction: "half" should be a number such as 2 or 0.5`},
@@ -38,7 +38,10 @@ func TestMistakes(t *testing.T) {
 		"bad duration":    {"story x\nwait long", `"long" should be a time such as 90s or 10m`},
 		"too many words":  {"story x\nsettle now", `"[now]" is too much at the end`},
 		"unknown expects": {"story x\nexpect a running", `"a" is neither a workload nor one of apart,`},
-		"wrong":           {"story x\nproject p\nsubmit train a project p gpus 1\nexpect a running", `f.txt:4: 0 pods run, 1 are expected (in "expect a running")`},
+		"wrong": {
+			"story x\nproject p\nsubmit train a project p gpus 1\nexpect a running",
+			`f.txt:4: 0 pods run, 1 are expected (in "expect a running")`,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -203,7 +203,7 @@ func finish(a sched.Ask, whole int) (sched.Ask, error) {
 	}
 	switch {
 	case whole > 0 && !a.Part.IsWhole():
-		return a, fmt.Errorf("gpus %d are whole devices; a part of a device is asked for by devices and fraction or gpu-memory", whole)
+		return a, fmt.Errorf("gpus %d are whole devices; parts are asked for by devices and fraction or gpu-memory", whole)
 	case whole > 0:
 		a.Devices = whole
 	case !a.Part.IsWhole() && a.Devices == 0:

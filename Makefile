@@ -1,0 +1,53 @@
+# Everything a person needs to build, try and check Weir. `make help` lists it.
+
+GO      ?= go
+BIN     := bin/weir
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Packages that neither embed Kubernetes nor start a cluster: quick to build
+# with the race detector.
+RACE    := ./sched/... ./api/... ./sim/... ./kube/ask ./kube/workload/... ./cli/quantity ./cli/text
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/weir
+	$(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/weir
+
+.PHONY: demo
+demo: build ## Build, start a cluster here and replay the openb trace on it
+	$(BIN) up --replay openb --fresh
+
+.PHONY: test
+test: lint ## Check and test everything (what CI runs)
+	$(GO) test -race $(RACE)
+	$(GO) test -p 1 -timeout 20m $$($(GO) list ./... | grep -v -x -F "$$($(GO) list $(RACE))")
+
+.PHONY: lint
+lint: ## Check formatting, vet, and that generated files are up to date
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "not gofmt'ed: $$bad"; exit 1; }
+	$(GO) vet ./...
+	$(GO) mod verify >/dev/null
+
+.PHONY: generate
+generate: ## Regenerate deepcopy functions and CRDs
+	$(GO) generate ./api/...
+
+.PHONY: bench
+bench: bench-engine bench-bind ## Run all benchmarks
+
+.PHONY: bench-engine
+bench-engine: ## Time the decision engine alone
+	$(GO) run ./test/bench/engine
+
+.PHONY: bench-bind
+bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler, Weir
+	$(GO) build -o bin/bind ./test/bench/bind
+	bin/bind -mode whole
+	bin/bind -mode half
+	bin/bind -mode reclaim
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

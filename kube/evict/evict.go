@@ -1,0 +1,143 @@
+// Package evict stops one pod, politely: the pod's condition says why before
+// the pod is deleted, its grace period is kept, and every request names the
+// pod's UID so that nothing recreated under the same name is hurt.
+//
+// Pods that give way to make room only (moves) go through the Eviction API,
+// which keeps to PodDisruptionBudgets. Quotas are stronger than budgets:
+// what is reclaimed or preempted is deleted.
+package evict
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+)
+
+// Order is one pod to stop.
+type Order struct {
+	Namespace, Name string
+	UID             types.UID
+	Reason, Message string // for the pod's DisruptionTarget condition
+	Budgeted        bool   // only as far as PodDisruptionBudgets allow
+}
+
+// ErrBudget says that a PodDisruptionBudget does not allow the eviction now.
+var ErrBudget = errors.New("a PodDisruptionBudget does not allow it now")
+
+// Evictor carries orders out. It may be used from many goroutines.
+type Evictor struct {
+	client kubernetes.Interface
+	clock  clock.Clock
+	wrote  func(resource, verb string)
+}
+
+// New returns an Evictor. wrote is told of every write that is tried.
+func New(client kubernetes.Interface, clock clock.Clock, wrote func(resource, verb string)) *Evictor {
+	return &Evictor{client: client, clock: clock, wrote: wrote}
+}
+
+// Evict carries an order out. A nil error says that the pod is stopping or
+// gone. Other results are [ErrBudget], a refusal by the API server, and the
+// error of ctx.
+func (e *Evictor) Evict(ctx context.Context, o Order) error {
+	if o.Budgeted {
+		// The Eviction API sets the condition itself, if it evicts.
+		return settled(e.insist(ctx, func() error { return e.evict(ctx, o) }))
+	}
+	mark, err := markPatch(o, e.clock.Now())
+	if err != nil {
+		return err
+	}
+	if err := e.insist(ctx, func() error { return e.mark(ctx, o, mark) }); err != nil {
+		return settled(err)
+	}
+	return settled(e.insist(ctx, func() error { return e.delete(ctx, o) }))
+}
+
+// markPatch says in a pod's condition why it goes.
+func markPatch(o Order, now time.Time) ([]byte, error) {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": o.UID},
+		"status": map[string]any{"conditions": []corev1.PodCondition{{
+			Type:               corev1.DisruptionTarget,
+			Status:             corev1.ConditionTrue,
+			Reason:             o.Reason,
+			Message:            o.Message,
+			LastTransitionTime: metav1.NewTime(now),
+		}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing the condition of pod %s/%s: %w", o.Namespace, o.Name, err)
+	}
+	return patch, nil
+}
+
+func (e *Evictor) mark(ctx context.Context, o Order, patch []byte) error {
+	e.wrote("pods/status", "patch")
+	_, err := e.client.CoreV1().Pods(o.Namespace).Patch(ctx, o.Name,
+		types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	return err
+}
+
+func (e *Evictor) delete(ctx context.Context, o Order) error {
+	e.wrote("pods", "delete")
+	return e.client.CoreV1().Pods(o.Namespace).Delete(ctx, o.Name,
+		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &o.UID}})
+}
+
+func (e *Evictor) evict(ctx context.Context, o Order) error {
+	e.wrote("pods/eviction", "create")
+	return e.client.CoreV1().Pods(o.Namespace).EvictV1(ctx, &policyv1.Eviction{
+		ObjectMeta:    metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &o.UID}},
+	})
+}
+
+// settled makes nothing of errors that say that the pod is gone already, or
+// that its name is another's now.
+func settled(err error) error {
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// insist tries a write until the server has answered it.
+func (e *Evictor) insist(ctx context.Context, write func() error) error {
+	for try := 0; ; try++ {
+		err := write()
+		switch {
+		case err == nil:
+			return nil
+		case apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause):
+			return ErrBudget
+		case !unanswered(err):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.clock.After(min(50*time.Millisecond<<min(try, 8), 5*time.Second)):
+		}
+	}
+}
+
+// unanswered tells whether the server never got to an answer.
+func unanswered(err error) bool {
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) {
+		return true
+	}
+	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsUnexpectedServerError(err)
+}

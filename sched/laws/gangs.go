@@ -1,0 +1,53 @@
+package laws
+
+import (
+	"fmt"
+
+	"github.com/weir-gpu/weir/sched"
+)
+
+func gangsWhole(r Round) error {
+	for _, d := range r.Decisions {
+		w, ok := r.After.Works[d.Workload]
+		if !ok {
+			continue
+		}
+		before, after := r.Before.alive(w.ID), r.After.alive(w.ID)
+		switch {
+		case d.Action == sched.Start && after < w.Min && !(r.Before.Crippled[w.ID] && r.Before.hasPromise(w.ID)):
+			return fmt.Errorf("workload %s has a minimum of %d and starts with %d", w.ID, w.Min, after)
+		case d.Action != sched.Start && after > 0 && after < w.Min && before >= w.Min && !r.Harmed[w.ID]:
+			return fmt.Errorf("workload %s has a minimum of %d and is cut from %d to %d", w.ID, w.Min, before, after)
+		}
+	}
+	return nil
+}
+
+// cripple notes which workloads run below their minimum. Told of an event,
+// that is nobody's decision; what is left of such a gang may still be moved.
+func (l *Ledger) cripple() {
+	for id, w := range l.Works {
+		n := l.alive(id)
+		switch {
+		case n >= w.Min || n == 0 && !l.hasPromise(id):
+			delete(l.Crippled, id)
+		case n > 0:
+			l.Crippled[id] = true
+		}
+	}
+}
+
+// alive counts the pods of a workload that run, and those that are on their
+// way to a place that is kept for them while others of it run.
+func (l *Ledger) alive(workload string) int {
+	n := len(l.Of(workload, Pod.Running))
+	if n == 0 && len(l.Of(workload, func(p Pod) bool { return p.Leaving })) == 0 {
+		return 0
+	}
+	for _, h := range l.Held {
+		if h.Workload == workload {
+			n++
+		}
+	}
+	return n
+}
