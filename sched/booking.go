@@ -92,14 +92,10 @@ func (e *Engine) keepPromises() bool {
 		return false
 	}
 	e.vacanciesSeen = e.vacancies
-	kept := make([]*booking, 0, len(e.bookings))
-	for _, b := range e.bookings {
-		if !e.keep(b) {
-			kept = append(kept, b)
-		}
+	some := false
+	for _, b := range slices.Clone(e.bookings) {
+		some = b.w.booking == b && e.keep(b) || some
 	}
-	some := len(kept) < len(e.bookings)
-	e.bookings = kept
 	return some
 }
 
@@ -118,6 +114,7 @@ func (e *Engine) keep(b *booking) bool {
 		return false
 	}
 	b.w.booking = nil
+	e.bookings = slices.DeleteFunc(e.bookings, func(x *booking) bool { return x == b })
 	e.unlistAll(b.w) // it is listed anew by when it started
 	for _, h := range b.holdings {
 		e.put(h, b.w.runningIn())

@@ -45,6 +45,9 @@ func (c *census) recount(n *node) {
 					k++
 				}
 			}
+			if n.Counted {
+				k = min(k, int8(n.uncounted(v)))
+			}
 		}
 		c.counts[i][c.empty[i][n.leafAt]]--
 		c.counts[i][k]++

@@ -95,7 +95,7 @@ func (e *Engine) explainWaiting(w *workload, groups []group, ex *Explanation) {
 		f.Children = append(f.Children, e.gateFindings(w, p, groups)...)
 		room := e.roomFindings(p, groups)
 		if !slices.ContainsFunc(room, func(f Finding) bool { return !f.OK }) {
-			if why, ok := e.together(p, groups); !ok {
+			if why, ok := e.together(w, p, groups); !ok {
 				room = append(room, why)
 			}
 		}
@@ -131,7 +131,14 @@ func (f *Finding) summarise() {
 
 // together places the groups' pods one after the other, in a transaction that
 // is undone, and says what the first one lacks that finds no place.
-func (e *Engine) together(p *pool, groups []group) (why Finding, ok bool) {
+func (e *Engine) together(w *workload, p *pool, groups []group) (why Finding, ok bool) {
+	if held, at, r := e.placeAnyhow(w, &entry{acct: p.accountOf(w), pool: p}, groups); held != nil {
+		e.rollback()
+		return Finding{}, true
+	} else if at != nil {
+		return Finding{Reason: r, Where: ownerTitle(at.name), Message: fmt.Sprintf(
+			"the devices that are free are charged more than %s has left; larger ones, or more quota, would do", ownerTitle(at.name))}, false
+	}
 	e.begin()
 	defer e.rollback()
 	placed := 0

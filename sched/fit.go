@@ -37,6 +37,9 @@ func (e *Engine) deviceSlots(s *shape, n *node, v view, k, most int64) int64 {
 				free++
 			}
 		}
+		if n.Counted {
+			free = min(free, n.uncounted(v))
+		}
 		return min(most, free/k)
 	}
 	var room [64]int64
@@ -62,6 +65,23 @@ func (e *Engine) deviceSlots(s *shape, n *node, v view, k, most int64) int64 {
 		}
 	}
 	return t
+}
+
+// uncounted is how many devices of a counted node its plugin can still hand
+// out: it knows healthy ones and held ones by number only.
+func (n *node) uncounted(v view) int64 {
+	left := int64(0)
+	for i := range n.devices {
+		d := &n.devices[i]
+		if !d.sick {
+			left++
+		}
+		held := v != empty && (v != now && d.used[v].n > 0 || v == now && (d.used[later].n > 0 || d.used[actual].n > 0))
+		if held {
+			left--
+		}
+	}
+	return max(left, 0)
 }
 
 // partsOn returns how many parts of s fit on d in v.
@@ -133,6 +153,9 @@ type fitKey struct{ fit, class string }
 func (e *Engine) choose(s *shape, n *node, v view) []part {
 	k := s.ask.Devices
 	var parts []part
+	if n.Counted && n.uncounted(v) < int64(k) {
+		return nil
+	}
 	if s.whole {
 		parts = make([]part, 0, k)
 		for i := range n.devices {

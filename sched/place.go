@@ -1,5 +1,7 @@
 package sched
 
+import "slices"
+
 // try tries to start the head of an entry's queue; failing that, to plan for
 // it; failing that, it lets the entry sleep.
 func (e *Engine) try(en *entry) {
@@ -10,21 +12,19 @@ func (e *Engine) try(en *entry) {
 	en.demand = demand
 	if where, why := en.acct.gate(demand, firm); where != nil {
 		en.plan = nil
-		if why == ReasonOverLimit && e.tryPlan(w, en, groups) { // its own lesser work may give way
-			return
+		if why == ReasonOverLimit && !e.roomElsewhere(w, en, groups) && e.tryPlan(w, en, groups) {
+			return // lesser work below the limit gives way
 		}
 		e.sleep(en, blockAccount, why, where)
 		return
 	}
 	if e.roomFor(groups, en.pool) {
-		e.begin()
-		held, where, why := e.placeNow(w, en, groups)
+		held, where, why := e.placeAnyhow(w, en, groups)
 		if held != nil {
 			e.commit()
 			e.start(w, held)
 			return
 		}
-		e.rollback()
 		if where != nil {
 			e.sleep(en, blockAccount, why, where)
 			return
@@ -53,14 +53,29 @@ func (e *Engine) roomElsewhere(w *workload, en *entry, groups []group) bool {
 		if at, _ := x.acct.gate(e.demand(groups, x.pool), !w.Preemptible); at != nil || !e.roomFor(groups, x.pool) {
 			continue
 		}
-		e.begin()
-		held, _, _ := e.placeNow(w, x, groups)
-		e.rollback()
-		if held != nil {
+		if held, _, _ := e.placeAnyhow(w, x, groups); held != nil {
+			e.rollback()
 			return true
 		}
 	}
 	return false
+}
+
+// placeAnyhow begins a transaction and places the groups in it, in their order
+// or, should that fail, in the opposite one. When it succeeds the caller ends
+// the transaction; when not it is ended.
+func (e *Engine) placeAnyhow(w *workload, en *entry, groups []group) (held []*holding, where *account, why Reason) {
+	e.begin()
+	if held, where, why = e.placeNow(w, en, groups); held == nil && len(groups) > 1 {
+		e.back(0)
+		groups = slices.Clone(groups)
+		slices.Reverse(groups)
+		held, where, why = e.placeNow(w, en, groups)
+	}
+	if held == nil {
+		e.rollback()
+	}
+	return held, where, why
 }
 
 // placeNow places all pods of the groups on what is free. It runs inside a
@@ -109,11 +124,11 @@ func (e *Engine) lay(p *pod, s *shape, n *node, v view) *holding {
 	}
 }
 
-// narrowed returns the shape that asks for larger devices than h was given,
-// because h's charge, as a part of its devices, is more than at allows; or nil
-// when larger devices cannot help.
+// narrowed returns the shape that asks for devices of which it takes a smaller
+// part than of those that h was given, because h's charge is more than at
+// allows; or nil when that cannot help.
 func (e *Engine) narrowed(s *shape, h *holding, at *account, why Reason) *shape {
-	if s.whole || s.ask.Part.MemoryMiB == 0 || len(h.parts) == 0 {
+	if s.whole || len(h.parts) == 0 {
 		return nil
 	}
 	used := at.used.plus(h.charge)
@@ -124,11 +139,14 @@ func (e *Engine) narrowed(s *shape, h *holding, at *account, why Reason) *shape 
 	if excess := used.above(bound); excess[1] > 0 || excess[2] > 0 {
 		return nil
 	}
-	least := int64(0)
+	dearest := int64(0)
 	for _, p := range h.parts {
-		least = max(least, h.node.devices[p.dev].mem)
+		dearest = max(dearest, e.cut(s, h.node.devices[p.dev].class).charge)
 	}
-	return e.intern(s.ask, least+1)
+	if dearest <= 1 {
+		return nil
+	}
+	return e.intern(s.ask, dearest-1)
 }
 
 func placements(held []*holding) []Placement {

@@ -28,16 +28,17 @@ type shape struct {
 	ask    Ask
 	need   []int64 // by resource index
 	whole  bool
-	minMem int64 // devices with less memory are left out; see narrowed
+	most   int64 // devices that it would be charged more of, each, are left out; see narrowed
 	moving bool
 	cuts   []cut   // by device class
 	known  int     // pods of this shape that exist
 	trees  []*tree // by pool.index
 }
 
-// intern returns the shape of an ask whose devices have at least minMem MiB.
-func (e *Engine) intern(a Ask, minMem int64) *shape {
-	key := askKey(a, minMem)
+// intern returns the shape of an ask that is charged at most so much a device;
+// 0 for any charge.
+func (e *Engine) intern(a Ask, most int64) *shape {
+	key := askKey(a, most)
 	if s := e.shapes[key]; s != nil {
 		return s
 	}
@@ -45,7 +46,7 @@ func (e *Engine) intern(a Ask, minMem int64) *shape {
 	a.Resources = a.Clone()
 	s := &shape{
 		id: len(e.shapeList), key: key, ask: a, need: e.needs(a.Resources),
-		whole: a.Part.IsWhole(), minMem: minMem,
+		whole: a.Part.IsWhole(), most: most,
 	}
 	if a.Fit != "" && e.cfg.Fitness != nil {
 		s.moving = e.cfg.Fitness.Moving(a.Fit)
@@ -55,7 +56,7 @@ func (e *Engine) intern(a Ask, minMem int64) *shape {
 	return s
 }
 
-func askKey(a Ask, minMem int64) string {
+func askKey(a Ask, most int64) string {
 	var b strings.Builder
 	num := func(xs ...int64) {
 		for _, x := range xs {
@@ -65,7 +66,7 @@ func askKey(a Ask, minMem int64) string {
 	}
 	p := a.Part
 	num(int64(a.Devices), p.Fraction, p.MemoryMiB, p.ComputeMilli, p.LimitFraction, p.LimitMemoryMiB,
-		p.LimitComputeMilli, a.CPU, a.Memory, a.Pods, minMem)
+		p.LimitComputeMilli, a.CPU, a.Memory, a.Pods, most)
 	for _, name := range a.names() {
 		b.WriteString(name)
 		b.WriteByte('=')
@@ -130,7 +131,7 @@ func (e *Engine) cut(s *shape, class int32) *cut {
 
 func cutOf(s *shape, d deviceClass) cut {
 	c := cut{known: true}
-	if len(s.ask.Models) > 0 && !slices.Contains(s.ask.Models, d.model) || d.mem < s.minMem {
+	if len(s.ask.Models) > 0 && !slices.Contains(s.ask.Models, d.model) {
 		return c
 	}
 	if s.whole {
@@ -161,6 +162,7 @@ func cutOf(s *shape, d deviceClass) cut {
 	if p.ComputeMilli > 0 {
 		c.charge = max(c.charge, mulDiv(c.comp, GPU, d.comp, true))
 	}
+	c.ok = c.ok && (s.most == 0 || c.charge <= s.most)
 	c.limMem, c.limComp = limits(p, c, d)
 	return c
 }

@@ -236,6 +236,14 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 	}
 	all := a.unitsOn(n)
 	start := e.mark()
+	for _, u := range all { // one is better than any two
+		e.take(&u)
+		fit := e.slots(s, n, later, 1) > 0
+		e.back(start)
+		if fit {
+			return []unit{u}, true
+		}
+	}
 	var marks []unit
 	fit := false
 	for _, u := range all {

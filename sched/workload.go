@@ -118,7 +118,7 @@ type group struct {
 }
 
 // wants returns the pods that have to start together next, grouped by shape,
-// the largest first: as many as the minimum lacks, then one at a time. It is
+// those with a choice of models and the largest first: as many as the minimum lacks, then one at a time. It is
 // empty when nothing waits, when fewer pods exist than have to run, and while
 // the minimum has its places only promised.
 func (w *workload) wants() []group {
@@ -143,7 +143,9 @@ func (w *workload) wants() []group {
 		}
 		groups[i].pods = append(groups[i].pods, p)
 	}
-	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(b.shape.size(), a.shape.size()) })
+	slices.SortStableFunc(groups, func(a, b group) int {
+		return cmp.Or(boolCmp(len(a.shape.ask.Models) == 0, len(b.shape.ask.Models) == 0), cmp.Compare(b.shape.size(), a.shape.size()))
+	})
 	return groups
 }
 
