@@ -100,12 +100,8 @@ func (e *Engine) keepPromises() bool {
 }
 
 // keep starts b's pods if their places are free. It reports whether b is done
-// with; a promise that quotas no longer allow is taken back.
+// with.
 func (e *Engine) keep(b *booking) bool {
-	if b.holdings[0].acct().exceeded(!b.w.Preemptible) { // quotas changed meanwhile
-		e.unbook(b)
-		return true
-	}
 	if !e.occupy(b) {
 		if b.hopeless() {
 			e.unbook(b)
@@ -126,10 +122,20 @@ func (e *Engine) keep(b *booking) bool {
 	return true
 }
 
-// hopeless reports whether a place of b is taken by something that does not
-// leave.
+// recall takes back promises that quotas and limits no longer allow.
+func (e *Engine) recall() {
+	for _, b := range slices.Clone(e.bookings) {
+		if b.w.booking == b && b.holdings[0].acct().exceeded(!b.w.Preemptible) {
+			e.unbook(b)
+		}
+	}
+}
+
+// hopeless reports whether nothing leaves any more where b's places are.
 func (b *booking) hopeless() bool {
-	return slices.ContainsFunc(b.holdings, func(h *holding) bool { return !h.clear() && len(inTheWay(h)) == 0 })
+	return !slices.ContainsFunc(b.holdings, func(h *holding) bool {
+		return slices.ContainsFunc(h.node.holders, func(o *holding) bool { return o.in == inActual })
+	})
 }
 
 // occupy lets b's places count as actually held when all are free, whole or
@@ -178,7 +184,8 @@ func (e *Engine) sit(p *pod) bool {
 	h := w.seats[i].hold
 	e.seats = slices.DeleteFunc(e.seats, func(s *seat) bool { return s == w.seats[i] })
 	w.seats = slices.Delete(w.seats, i, i+1)
-	h.pod = p
+	h.pod, h.seat = p, false
+	w.later++
 	e.book(w, []*holding{h})
 	return true
 }

@@ -166,6 +166,7 @@ func (e *Engine) Decide(now Time) []Decision {
 	e.deciding = true
 	defer func() { e.deciding = false }()
 	e.expire()
+	e.recall()
 	e.timesCome()
 	e.remix()
 	for first := true; ; first = false {
@@ -176,6 +177,7 @@ func (e *Engine) Decide(now Time) []Decision {
 	}
 	unplanned := false
 	for _, p := range e.poolList {
+		e.census(p) // kept warm, so that a first no is as quick as any
 		if e.again {
 			p.hope.prey++
 		}

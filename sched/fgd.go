@@ -113,8 +113,13 @@ func (e *Engine) fragmentAfter(s *shape, n *node, parts []part) int64 {
 			}
 		}
 	}
+	version := n.version
+	n.version = 0 // nothing worked out in between may be remembered
 	bump(1)
-	defer bump(-1)
+	defer func() {
+		bump(-1)
+		n.version = version
+	}()
 	return e.fragment(n)
 }
 

@@ -31,10 +31,16 @@ func (e *Engine) deviceSlots(s *shape, n *node, v view, k, most int64) int64 {
 			return 0 // a device plugin hands out whole devices only
 		}
 		free := int64(0)
-		for i := range n.devices {
-			d := &n.devices[i]
-			if _, _, empty := d.free(v); empty && e.cut(s, d.class).ok {
-				free++
+		if v == now && n.uniform && len(n.devices) > 0 {
+			if e.cut(s, n.devices[0].class).ok {
+				free = n.room().empty
+			}
+		} else {
+			for i := range n.devices {
+				d := &n.devices[i]
+				if _, _, empty := d.free(v); empty && e.cut(s, d.class).ok {
+					free++
+				}
 			}
 		}
 		if n.Counted {

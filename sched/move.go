@@ -110,6 +110,7 @@ func (a *asker) resettle(units []unit) []relocation {
 		if where, _ := u.acct.gate(to.charge, false); where != nil {
 			return nil
 		}
+		to.seat = true
 		e.put(to, inLater|inFixed)
 		moves = append(moves, relocation{from: from, to: to})
 	}

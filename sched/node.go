@@ -68,6 +68,8 @@ type node struct {
 	holders []*holding // takeable ones are among them; in order of arrival
 	lastLog int        // last place in the pool's change log
 	version uint64     // of the node's state; equal versions are equal states
+	space   space
+	uniform bool // all devices are of one class
 }
 
 // left returns how much of resource i is free in v.
@@ -116,6 +118,7 @@ type holding struct {
 	need   []int64 // by resource index
 	charge vec
 	in     hold
+	seat   bool     // kept for the successor of a moved pod
 	told   []Share  // the devices as told or granted, by name
 	fact   Occupied // what was told, when not Weir's
 }
@@ -162,9 +165,11 @@ func (e *Engine) put(h *holding, in hold) {
 	}
 	if changed&inLater != 0 && h.w != nil {
 		e.charge(h, in&inLater != 0)
-		if in&inLater != 0 {
+		switch {
+		case h.seat:
+		case in&inLater != 0:
 			h.w.later++
-		} else {
+		default:
 			h.w.later--
 		}
 	}

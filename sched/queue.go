@@ -21,6 +21,7 @@ type queueKey struct {
 type queue struct {
 	key     queueKey
 	heap    heap[*workload]
+	head    *workload // heap.top()
 	entries []*entry
 }
 
@@ -61,7 +62,7 @@ func workloadLess(a, b *workload) bool {
 
 // entryLess is the order inside an owner: by priority, then submission.
 func entryLess(a, b *entry) bool {
-	x, y := a.queue.heap.top(), b.queue.heap.top()
+	x, y := a.queue.head, b.queue.head
 	return cmp.Or(cmp.Compare(y.Priority, x.Priority), cmp.Compare(x.Submitted, y.Submitted),
 		cmp.Compare(x.ID, y.ID)) < 0
 }
@@ -91,6 +92,7 @@ func (e *Engine) requeue(w *workload) {
 	w.queue = q
 	q.heap.push(w)
 	if q.heap.len() == 1 {
+		q.head = w
 		for _, en := range q.entries {
 			e.rest(en)
 			en.plan, en.doubt = nil, doubt{}
@@ -103,6 +105,7 @@ func (e *Engine) requeue(w *workload) {
 
 // reorder repairs the places of a queue's entries after its head changed.
 func (e *Engine) reorder(q *queue) {
+	q.head = q.heap.top()
 	for _, en := range q.entries {
 		en.acct.queue.fix(en)
 	}
@@ -148,6 +151,12 @@ func (e *Engine) dequeue(w *workload) {
 }
 
 func (e *Engine) queueKey(w *workload, groups []group) queueKey {
+	if len(groups) == 1 && len(groups[0].pods) == 1 {
+		return queueKey{
+			owner: w.Owner, pools: strings.Join(e.poolsOf(w), ","), priority: w.Priority,
+			preemptible: w.Preemptible, wants: groups[0].shape.single,
+		}
+	}
 	var wants strings.Builder
 	for _, g := range groups {
 		wants.WriteString(strconv.Itoa(g.shape.id))

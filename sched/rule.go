@@ -41,18 +41,29 @@ func (e *Engine) rule(p *pool, s *shape) rule {
 // wholeWeight is what an empty device weighs against free milli on used ones.
 const wholeWeight = 1 << 20
 
-// room returns a node's free compute in milli on used devices, and its number
-// of empty devices.
-func (n *node) room() (milli, empty int64) {
+// space is what a node's devices have free in view now, worked out once for
+// each state of the node and shared by all shapes.
+type space struct {
+	version      uint64
+	milli, empty int64 // free compute on used devices; number of empty ones
+}
+
+// room returns a node's space.
+func (n *node) room() *space {
+	r := &n.space
+	if r.version == n.version && n.version != 0 {
+		return r
+	}
+	*r = space{version: n.version}
 	for i := range n.devices {
 		_, comp, whole := n.devices[i].free(now)
 		if whole {
-			empty++
+			r.empty++
 		} else {
-			milli += max(comp, 0)
+			r.milli += max(comp, 0)
 		}
 	}
-	return milli, empty
+	return r
 }
 
 // pack fills nodes that are used most, and devices that are used most: parts
@@ -60,9 +71,9 @@ func (n *node) room() (milli, empty int64) {
 type pack struct{}
 
 func (pack) node(e *Engine, s *shape, n *node) int64 {
-	milli, empty := n.room()
+	r := n.room()
 	if s.whole {
-		return -(empty*wholeWeight + milli)
+		return -(r.empty*wholeWeight + r.milli)
 	}
 	best := noScore
 	for i := range n.devices {
@@ -70,7 +81,7 @@ func (pack) node(e *Engine, s *shape, n *node) int64 {
 			best = max(best, pack{}.device(e, s, n, i, now))
 		}
 	}
-	return best*256 - min(empty, 255)
+	return best*256 - min(r.empty, 255)
 }
 
 func (pack) device(e *Engine, s *shape, n *node, dev int, v view) int64 {
@@ -99,8 +110,8 @@ func leftover(d *device, mem, comp int64) int64 {
 type spread struct{}
 
 func (spread) node(e *Engine, s *shape, n *node) int64 {
-	milli, empty := n.room()
-	return empty*wholeWeight + milli
+	r := n.room()
+	return r.empty*wholeWeight + r.milli
 }
 
 func (spread) device(e *Engine, s *shape, n *node, dev int, v view) int64 {

@@ -65,6 +65,7 @@ func (e *Engine) fill(x *node, n Node) {
 		x.used[v] = make([]int64, len(e.resNames))
 	}
 	x.devices = make([]device, len(n.Devices))
+	x.uniform = true
 	for i, d := range n.Devices {
 		class := deviceClass{model: d.Model, mem: d.MemoryMiB, comp: d.ComputeMilli}
 		id, ok := e.classIndex[class]
@@ -74,6 +75,7 @@ func (e *Engine) fill(x *node, n Node) {
 			e.classes = append(e.classes, class)
 		}
 		x.devices[i] = device{name: d.Name, class: id, mem: d.MemoryMiB, comp: d.ComputeMilli, sick: d.Unhealthy}
+		x.uniform = x.uniform && x.devices[i].class == x.devices[0].class
 	}
 }
 

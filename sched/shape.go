@@ -25,6 +25,7 @@ type cut struct {
 type shape struct {
 	id     int
 	key    string
+	single string // how a queue names the wish for one pod of it
 	ask    Ask
 	need   []int64 // by resource index
 	whole  bool
@@ -51,6 +52,7 @@ func (e *Engine) intern(a Ask, most int64) *shape {
 	if a.Fit != "" && e.cfg.Fitness != nil {
 		s.moving = e.cfg.Fitness.Moving(a.Fit)
 	}
+	s.single = strconv.Itoa(s.id) + "x1 "
 	e.shapes[key] = s
 	e.shapeList = append(e.shapeList, s)
 	return s

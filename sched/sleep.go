@@ -61,7 +61,8 @@ func (e *Engine) wakeAll(first bool) {
 	for _, a := range e.eased {
 		a.eased = false
 		for _, en := range e.copied(a.blocked) {
-			if at, _ := en.acct.gate(en.demand, !en.queue.key.preemptible); at == nil {
+			at, why := en.acct.gate(en.demand, !en.queue.key.preemptible)
+			if at == nil || why == ReasonOverLimit && e.claimAny(en.acct, en.queue.key.priority) {
 				e.wakeEntry(en)
 			}
 		}

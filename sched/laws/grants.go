@@ -8,7 +8,6 @@ import (
 )
 
 func neverOverGranted(r Round) error {
-	noPromise := func(sched.Promise) bool { return false }
 	return r.each(func(l *Ledger, d sched.Decision) error {
 		if d.Action != sched.Start {
 			return nil
@@ -23,16 +22,24 @@ func neverOverGranted(r Round) error {
 		if err := wholeIsAlone(l, d); err != nil {
 			return err
 		}
-		// Foreign pods may overdraw a node all by themselves; only what this
-		// start makes worse is the engine's doing.
-		before := l.roomOf(n, everyGrant, noPromise)
-		after := l.roomOf(n, everyGrant, noPromise)
-		after.take(d.Grant.Devices, l.Pods[d.Pod].Ask.Resources)
-		if s := after.overdrawn(); s != "" && (before.overdrawn() == "" || len(d.Grant.Devices) > 0) {
-			return fmt.Errorf("pod %s on %s overdraws %s", d.Pod, d.Grant.Node, s)
-		}
-		return nil
+		return overdraws(l, d, n)
 	})
+}
+
+// overdraws checks what a start takes. Foreign pods may overdraw a node all by
+// themselves; only what the start makes worse is the engine's doing.
+func overdraws(l *Ledger, d sched.Decision, n sched.Node) error {
+	noPromise := func(sched.Promise) bool { return false }
+	r := l.roomOf(n, everyGrant, noPromise)
+	before := r.overdrafts()
+	r.take(d.Grant.Devices, l.Pods[d.Pod].Ask.Resources)
+	after := r.overdrafts()
+	for _, what := range sortedKeys(after) {
+		if after[what] > before[what] {
+			return fmt.Errorf("pod %s overdraws %s of node %s by %d", d.Pod, what, n.Name, after[what])
+		}
+	}
+	return nil
 }
 
 // wholeIsAlone checks that a whole device has one holder.

@@ -139,16 +139,6 @@ func (l *Ledger) keeps(name, pool string) sched.Amount {
 	return add(l.Used(name, pool, staying), l.promised(name, pool))
 }
 
-// relieves reports whether a workload holds some of what an owner above it
-// keeps beyond its quota.
-func (l *Ledger) relieves(workload, name, pool string) bool {
-	var holds sched.Amount
-	for _, p := range l.Of(workload, Pod.Running) {
-		holds = add(holds, p.Charge)
-	}
-	return exceeds(mask(l.keeps(name, pool), asksFor(holds)), l.entry(name, pool).Quota, 0) != ""
-}
-
 // countsUse compares the engine's own account of use with the ledger's.
 func countsUse(r Rest) error {
 	for _, u := range r.Engine.Usage() {

@@ -34,7 +34,7 @@ func reclaimsFromBorrowers(r Round) error {
 		pool := l.PoolOf(l.Pods[d.Pod])
 		if key := d.Workload + " for " + d.For; !judged[key] { // a gang goes whole: its first pod is judged
 			judged[key] = true
-			if err := l.lends(victim, winner, pool); err != nil {
+			if err := r.lends(l, victim, winner, pool); err != nil {
 				return fmt.Errorf("pod %s is reclaimed for %s, but %w", d.Pod, d.For, err)
 			}
 		}
@@ -49,11 +49,16 @@ func reclaimsFromBorrowers(r Round) error {
 
 // lends checks that at every level at which the two compete, the victim's
 // owner is above its quota in something that the victim holds.
-func (l *Ledger) lends(victim, winner sched.Workload, pool string) error {
+func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) error {
+	var holds sched.Amount
+	for _, p := range l.Of(victim.ID, Pod.Running) {
+		holds = add(holds, p.Charge)
+	}
 	for _, name := range l.below(victim.Owner, winner.Owner) {
-		if !l.relieves(victim.ID, name, pool) {
+		keeps := add(l.Used(name, pool, staying), r.promisedBy(winner.ID, name, pool))
+		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" {
 			return fmt.Errorf("%s has %+v of its quota %+v and borrows nothing of what the victim holds",
-				name, l.keeps(name, pool), l.entry(name, pool).Quota)
+				name, keeps, l.entry(name, pool).Quota)
 		}
 	}
 	return nil

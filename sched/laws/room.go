@@ -1,7 +1,6 @@
 package laws
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -83,43 +82,31 @@ func (r *room) takeResources(res sched.Resources, sign int64) {
 	}
 }
 
-// overdrawn says what of the node is given away more than once, or "".
-func (r *room) overdrawn() string {
-	switch {
-	case r.cpu < 0:
-		return fmt.Sprintf("CPU of node %s by %dm", r.node.Name, -r.cpu)
-	case r.memory < 0:
-		return fmt.Sprintf("memory of node %s by %d bytes", r.node.Name, -r.memory)
-	case r.pods < 0:
-		return fmt.Sprintf("pod slots of node %s by %d", r.node.Name, -r.pods)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.other)) {
-		if r.other[name] < 0 {
-			return fmt.Sprintf("%s of node %s by %d", name, r.node.Name, -r.other[name])
-		}
-	}
+// overdrafts returns what of the node is given away more than once, and by how
+// much.
+func (r *room) overdrafts() map[string]int64 {
+	left := map[string]int64{"CPU": r.cpu, "memory": r.memory, "pod slots": r.pods}
+	maps.Copy(left, r.other)
 	if r.node.Counted {
-		return r.overcounted()
-	}
-	for _, d := range r.devices {
-		if d.memory < 0 || d.compute < 0 {
-			return fmt.Sprintf("device %s/%s (memory left %d MiB, compute left %d)", r.node.Name, d.Name, d.memory, d.compute)
+		unhealthy := 0 // devices that turned sick while held
+		for _, d := range r.devices {
+			if d.Unhealthy {
+				unhealthy++
+			}
+		}
+		left["devices"] = int64(r.whole + unhealthy)
+	} else {
+		for _, d := range r.devices {
+			left[d.Name+" memory"], left[d.Name+" compute"] = d.memory, d.compute
 		}
 	}
-	return ""
-}
-
-func (r *room) overcounted() string {
-	unhealthy := 0
-	for _, d := range r.devices {
-		if d.Unhealthy {
-			unhealthy++
+	over := map[string]int64{}
+	for what, n := range left {
+		if n < 0 {
+			over[what] = -n
 		}
 	}
-	if r.whole+unhealthy < 0 {
-		return fmt.Sprintf("devices of counted node %s by %d", r.node.Name, -r.whole-unhealthy)
-	}
-	return ""
+	return over
 }
 
 // fits reports whether the asks can all be placed at once in the rooms, by
