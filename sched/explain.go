@@ -9,7 +9,16 @@ import (
 
 // Explain says why a workload is where it is, without side effects. ok is
 // false when the workload is not known.
-func (e *Engine) Explain(id string) (ex Explanation, ok bool) {
+func (e *Engine) Explain(id string) (ex Explanation, ok bool) { return e.explain(id, true) }
+
+// Brief is Explain without holders and offers: the reason and the sentence for
+// those who have thousands to tell.
+func (e *Engine) Brief(id string) (Reason, string, bool) {
+	ex, ok := e.explain(id, false)
+	return ex.Reason, ex.Message, ok
+}
+
+func (e *Engine) explain(id string, whole bool) (ex Explanation, ok bool) {
 	e.ensure()
 	defer func(preyAt, moveAt Time, again bool) { e.preyAt, e.moveAt, e.again = preyAt, moveAt, again }(e.preyAt, e.moveAt, e.again)
 	w := e.workloads[id]
@@ -17,7 +26,7 @@ func (e *Engine) Explain(id string) (ex Explanation, ok bool) {
 		return Explanation{}, false
 	}
 	ex = Explanation{Workload: id, Owner: w.Owner, Asked: w.asked()}
-	if len(w.waiting) > 0 {
+	if whole && len(w.waiting) > 0 {
 		ex.Position, ex.Waiting = e.position(w)
 	}
 	groups := w.wants()
@@ -37,6 +46,10 @@ func (e *Engine) Explain(id string) (ex Explanation, ok bool) {
 		e.explainIncomplete(w, &ex)
 	default:
 		e.explainWaiting(w, groups, &ex)
+		if whole {
+			ex.Holders = e.holders(w, e.pool(e.poolsOf(w)[0]), groups)
+			ex.Offers = e.offers(w, groups)
+		}
 	}
 	return ex, true
 }
@@ -113,9 +126,6 @@ func (e *Engine) explainWaiting(w *workload, groups []group, ex *Explanation) {
 		}
 	}
 	ex.Reason, ex.Message = best.Reason, best.Message
-	p := e.pool(e.poolsOf(w)[0])
-	ex.Holders = e.holders(w, p, groups)
-	ex.Offers = e.offers(w, groups)
 }
 
 // summarise takes over the reason of the first finding that is not OK.

@@ -83,6 +83,7 @@ type rooms struct {
 	log    *slog.Logger
 	group  sync.WaitGroup
 	failed chan error
+	hold   func(time.Duration) // holds up what runs on the simulated nodes
 	gpus   int
 	nodes  int
 }
@@ -169,6 +170,7 @@ func (r *rooms) startNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.hold = fleet.Hold
 	r.run(ctx, "the simulated nodes", fleet.Run)
 	select {
 	case <-fleet.Ready():

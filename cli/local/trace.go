@@ -48,7 +48,7 @@ func (r *rooms) replay(ctx context.Context) error {
 		}
 	}
 	_, err = replay.Run(ctx, replay.Options{
-		Config: r.c.Config(), Items: items, GPUs: r.gpus, Out: r.o.Out, Terminal: text.IsTerminal(r.o.Out),
+		Config: r.c.Config(), Items: items, GPUs: r.gpus, Hold: r.hold, Out: r.o.Out, Terminal: text.IsTerminal(r.o.Out),
 	})
 	return err
 }

@@ -4,8 +4,8 @@
 //
 // It does not schedule and simulates nothing: nodes let the pods run and end.
 // It stands for the controllers of pods that have none: a pod that is evicted
-// is submitted again. On a machine that is too slow for the schedule it waits,
-// and lets pods run longer by as much.
+// is submitted again. On a machine that is too slow for the schedule its clock
+// stands still at times, and that of the nodes with it.
 package replay
 
 import (
@@ -42,6 +42,9 @@ type Options struct {
 	GPUs int
 	// Out is where progress and report go; nil shows nothing.
 	Out io.Writer
+	// Hold is told when the replay's clock stood still, for the nodes to let
+	// pods run longer by as much; nil tells nobody.
+	Hold func(time.Duration)
 	// Terminal redraws the progress in place; else there is a line for each.
 	Terminal bool
 	// Every is the time between two looks at the progress; 0 is a second.

@@ -43,6 +43,9 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 	if opts.Patience == 0 {
 		opts.Patience = 30 * time.Second
 	}
+	if opts.Hold == nil {
+		opts.Hold = func(time.Duration) {}
+	}
 	p, err := newPlayer(opts)
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func newPlayer(opts Options) (*player, error) {
 	now := time.Now()
 	return &player{
 		opts: opts, kube: kube, weir: weir,
-		board: newBoard(now, opts.Items), pace: &pace{start: now}, due: make(chan *Item),
+		board: newBoard(now, opts.Items), pace: &pace{start: now, hold: opts.Hold}, due: make(chan *Item),
 	}, nil
 }
 
@@ -140,7 +143,6 @@ func (p *player) submit(ctx context.Context) {
 func (p *player) create(ctx context.Context, item *Item) error {
 	obj := item.Object()
 	obj.SetNamespace(item.Project)
-	stretch(obj, p.pace.slower())
 	var err error
 	for range 3 { // the API server may be busy for a moment
 		err = post(ctx, p.kube, obj)

@@ -14,7 +14,8 @@ func printReport(out io.Writer, r *Report) error {
 	fmt.Fprintf(&b, "\nThe replay took %s: %d of %d pods were placed, %d wait.\n",
 		clock(r.Took), r.Placed, r.Pods, r.Waiting)
 	if r.Held >= time.Second {
-		fmt.Fprintf(&b, "The machine was too slow for the schedule, which was held up for %s in all.\n", clock(r.Held))
+		fmt.Fprintf(&b, "The machine was too slow for the schedule, which was held up for %s in all.\n",
+			clock(r.Held))
 	}
 	if r.Again > 0 {
 		fmt.Fprintf(&b, "Evicted and submitted again, as nothing recreates them: %s.\n", count(r.Again, "pod"))
@@ -38,7 +39,8 @@ func printReport(out io.Writer, r *Report) error {
 		b.WriteString("\nWhat waits, and why:\n")
 	}
 	for _, wait := range r.Waits {
-		fmt.Fprintf(&b, "  %s: %s, like %s: %s\n", count(wait.Pods, "pod"), orUnknown(wait.Reason), wait.Pod, orUnknown(wait.Message))
+		fmt.Fprintf(&b, "  %s: %s, like %s: %s\n",
+			count(wait.Pods, "pod"), orUnknown(wait.Reason), wait.Pod, orUnknown(wait.Message))
 	}
 	printRefusals(&b, r.Refused)
 	_, err := io.WriteString(out, b.String())

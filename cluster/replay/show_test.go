@@ -50,7 +50,8 @@ func story() *board {
 	}
 	b.podGone(object("batch", "c", "n1", corev1.PodRunning), after(60))
 	b.pod(object("assistant", "serve", "n1", corev1.PodSucceeded), after(62))
-	b.pod(waits(object("batch", "c-again", "", corev1.PodPending), "OverQuota", "it would take 1 GPU of 0 left"), after(63))
+	again := object("batch", "c-again", "", corev1.PodPending)
+	b.pod(waits(again, "OverQuota", "it would take 1 GPU of 0 left"), after(63))
 	for _, name := range []string{"pretrain-0", "pretrain-1"} {
 		b.pod(waits(object("foundation", name, "", corev1.PodPending), "NotEnoughGPUs",
 			"it needs 2 × 8 GPUs, and no node has more than 4 free"), after(64))

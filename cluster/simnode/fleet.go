@@ -49,8 +49,15 @@ type Fleet struct {
 	nodes cache.SharedIndexInformer
 
 	mu      sync.Mutex
-	down    map[string]bool         // nodes that were stopped
-	started map[types.UID]time.Time // to the nanosecond, which a status is not
+	down    map[string]bool // nodes that were stopped
+	started map[types.UID]beginning
+	held    time.Duration // how long all that runs has been held up
+}
+
+// beginning is when a pod started, to the nanosecond, which a status is not.
+type beginning struct {
+	at   time.Time
+	held time.Duration // by then
 }
 
 // New returns a fleet that does nothing until it is run.
@@ -89,7 +96,7 @@ func New(opts Options) (*Fleet, error) {
 		queue:   workqueue.NewTypedRateLimitingQueue(retry),
 		ready:   make(chan struct{}),
 		down:    map[string]bool{},
-		started: map[types.UID]time.Time{},
+		started: map[types.UID]beginning{},
 	}, nil
 }
 
@@ -163,6 +170,14 @@ func handle(informer cache.SharedIndexInformer, changed, gone func(any)) error {
 		},
 	})
 	return err
+}
+
+// Hold lets every pod that runs now run longer by d: who drives the cluster by
+// a clock of their own stops it for the nodes, too.
+func (f *Fleet) Hold(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held += d
 }
 
 func (f *Fleet) forget(obj any) {

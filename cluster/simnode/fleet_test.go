@@ -173,6 +173,20 @@ func TestTimersSurviveARestart(t *testing.T) {
 	expectPhase(t, "train", "Succeeded")
 }
 
+// What runs when everything is held up runs longer by as much; what starts
+// later does not.
+func TestHold(t *testing.T) {
+	f, _ := runFleet(t, counted("n1"))
+	bind(t, "before", "n1", map[string]string{DurationAnnotation: "1s"})
+	expectPhase(t, "before", "Running")
+	f.Hold(time.Hour)
+	bind(t, "after", "n1", map[string]string{DurationAnnotation: "1s"})
+	expectPhase(t, "after", "Succeeded")
+	if got := phase("before"); got != "Running" {
+		t.Errorf("the pod that was held up is %s", got)
+	}
+}
+
 func TestFleetIsMadeToFit(t *testing.T) {
 	_, stop := runFleet(t, counted("a", "b", "c"))
 	stop()

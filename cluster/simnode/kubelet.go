@@ -53,9 +53,7 @@ func (f *Fleet) sync(ctx context.Context, key cache.ObjectName) (time.Duration, 
 		if err := check(pod); err != nil {
 			f.opts.Logger.Warn("simulated pod runs until it is deleted", "pod", key, "err", err)
 		}
-		f.mu.Lock()
-		f.started[pod.UID] = now
-		f.mu.Unlock()
+		f.begin(pod, now)
 		err = f.report(ctx, pod, running(pod, hostIP(node), now))
 	case finish:
 		code, _ := exitCode(pod) // a bad code was told of when the pod started
@@ -83,10 +81,25 @@ func (f *Fleet) up(name string) (*corev1.Node, bool) {
 	return obj.(*corev1.Node), !f.down[name]
 }
 
+func (f *Fleet) begin(pod *corev1.Pod, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.started[pod.UID] = beginning{at: now, held: f.held}
+}
+
+// startOf returns when a pod started, moved on by how long it was held up. Of
+// a pod of an earlier run it is known from the status only.
 func (f *Fleet) startOf(pod *corev1.Pod) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.started[pod.UID]
+	b, ok := f.started[pod.UID]
+	if !ok && pod.Status.StartTime != nil {
+		b.at = pod.Status.StartTime.Time
+	}
+	if b.at.IsZero() {
+		return b.at
+	}
+	return b.at.Add(f.held - b.held)
 }
 
 // report writes a pod's status. The pod is known in part only; the API server

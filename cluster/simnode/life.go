@@ -19,8 +19,8 @@ const (
 	remove             // let the API server forget the pod
 )
 
-// next decides what to do with a bound pod. started is when it began to run,
-// more exactly than its status says, or zero. With rest, at is when to ask
+// next decides what to do with a bound pod. started is when it began to run, if
+// it did. With rest, at is when to ask
 // again; zero for when something changes.
 func next(pod *corev1.Pod, started, now time.Time) (s step, at time.Time) {
 	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
@@ -42,9 +42,6 @@ func next(pod *corev1.Pod, started, now time.Time) (s step, at time.Time) {
 	life, ok, err := duration(pod, DurationAnnotation)
 	if err != nil || !ok {
 		return rest, time.Time{}
-	}
-	if started.IsZero() && pod.Status.StartTime != nil {
-		started = pod.Status.StartTime.Time
 	}
 	if due := started.Add(life); now.Before(due) {
 		return rest, due

@@ -46,9 +46,9 @@ func TestNext(t *testing.T) {
 	}{
 		{"a bound pod starts", pod(corev1.PodPending, nil), time.Time{}, at(0), run, time.Time{}},
 		{"it runs for ever", pod(corev1.PodRunning, nil), time.Time{}, at(1e6), rest, time.Time{}},
-		{"or for a time", pod(corev1.PodRunning, runs), time.Time{}, at(29), rest, at(30)},
-		{"which ends", pod(corev1.PodRunning, runs), time.Time{}, at(30), finish, time.Time{}},
-		{"counted from the exact start", pod(corev1.PodRunning, runs), at(0).Add(time.Millisecond), at(30), rest,
+		{"or for a time", pod(corev1.PodRunning, runs), at(0), at(29), rest, at(30)},
+		{"which ends", pod(corev1.PodRunning, runs), at(0), at(30), finish, time.Time{}},
+		{"counted from its start", pod(corev1.PodRunning, runs), at(0).Add(time.Millisecond), at(30), rest,
 			at(30).Add(time.Millisecond)},
 		{"what ended rests", pod(corev1.PodSucceeded, runs), time.Time{}, at(99), rest, time.Time{}},
 		{"a duration that cannot be read is none", pod(corev1.PodRunning, map[string]string{DurationAnnotation: "soon"}),

@@ -26,8 +26,8 @@ func BenchmarkAbsorb(b *testing.B) {
 	}
 }
 
-// BenchmarkExplain is what it costs to say why one pod of thousands waits.
-func BenchmarkExplain(b *testing.B) {
+// BenchmarkBrief is what it costs to say why one pod of thousands waits.
+func BenchmarkBrief(b *testing.B) {
 	l := absorbed(b, fullCluster(8000))
 	l.engine.Decide(1)
 	waiting := l.engine.Waiting()
@@ -36,7 +36,7 @@ func BenchmarkExplain(b *testing.B) {
 	}
 	i := 0
 	for b.Loop() {
-		l.engine.Explain(waiting[i%len(waiting)])
+		l.engine.Brief(waiting[i%len(waiting)])
 		i++
 	}
 }

@@ -33,7 +33,7 @@ type engine interface {
 	More() bool
 	Wake() sched.Time
 	Waiting() []string
-	Explain(id string) (sched.Explanation, bool)
+	Brief(id string) (sched.Reason, string, bool)
 	Usage() []sched.Use
 }
 

@@ -65,8 +65,8 @@ func (s *script) Wake() sched.Time   { return 0 }
 func (s *script) Usage() []sched.Use { return nil }
 func (s *script) Waiting() []string  { return []string{s.ex.Workload} }
 
-func (s *script) Explain(id string) (sched.Explanation, bool) {
-	return s.ex, id == s.ex.Workload
+func (s *script) Brief(id string) (sched.Reason, string, bool) {
+	return s.ex.Reason, s.ex.Message, id == s.ex.Workload
 }
 
 // stage is a loop without an API server's watches: the test shows it objects.

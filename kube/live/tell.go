@@ -90,9 +90,9 @@ func (t *teller) explain(l *loop, start time.Time) {
 		if !ok || !t.dueAny(l, w.Pods) {
 			continue
 		}
-		if ex, ok := l.engine.Explain(id); ok {
+		if reason, message, ok := l.engine.Brief(id); ok {
 			for _, pod := range w.Pods {
-				t.waiting(l, pod, string(ex.Reason), ex.Message)
+				t.waiting(l, pod, string(reason), message)
 			}
 		}
 	}
