@@ -78,10 +78,23 @@ type stage struct {
 	clock  *clocktesting.FakeClock
 }
 
+// newStage returns a stage with a project, whose engine reads from a script.
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	st := emptyStage(t, time.Unix(1_800_000_000, 0))
+	st.engine = &script{}
+	st.loop.engine = st.engine
+	st.show(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ml"}})
+	st.show(&v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Name: "ml"}})
+	st.board = status.NewBoard() // statuses are another package's story
+	return st
+}
+
+// emptyStage returns a stage with the engine that a scheduler has.
+func emptyStage(t *testing.T, now time.Time) *stage {
+	t.Helper()
 	client := fake.NewClientset()
-	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
+	clock := clocktesting.NewFakeClock(now)
 	s := &Scheduler{
 		opts:    Options{Clock: clock, Logger: slog.New(slog.DiscardHandler), Workers: 4},
 		log:     slog.New(slog.DiscardHandler),
@@ -89,17 +102,12 @@ func newStage(t *testing.T) *stage {
 		metrics: metrics.New(),
 	}
 	s.health.clock = clock
-	l, err := newLoop(s, watch.New(s.log), nil)
+	l, err := newLoop(s, watch.New(s.log), watch.NewOwners(s.log, clock, client.Discovery(), nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := &script{}
-	l.engine = engine
-	st := &stage{T: t, loop: l, engine: engine, client: client, clock: clock}
+	st := &stage{T: t, loop: l, client: client, clock: clock}
 	st.client.PrependReactor("create", "pods", st.bindPod)
-	st.show(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ml"}})
-	st.show(&v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Name: "ml"}})
-	l.board = status.NewBoard() // statuses are another package's story
 	return st
 }
 

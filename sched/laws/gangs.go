@@ -13,6 +13,9 @@ func gangsWhole(r Round) error {
 			continue
 		}
 		before, after := r.Before.alive(w.ID), r.After.alive(w.ID)
+		if d.Action != sched.Start && len(r.After.Of(w.ID, Pod.Running)) == 0 {
+			continue // the gang goes whole; a seat that was kept for one of it goes with it
+		}
 		switch {
 		case d.Action == sched.Start && after < w.Min && !(r.Before.Crippled[w.ID] && r.Before.hasPromise(w.ID)):
 			return fmt.Errorf("workload %s has a minimum of %d and starts with %d", w.ID, w.Min, after)

@@ -265,7 +265,7 @@ func (l *Ledger) PoolsOf(w sched.Workload) []string {
 	if len(o.Pools) > 0 {
 		return slices.Sorted(maps.Keys(o.Pools))
 	}
-	return []string{""}
+	return []string{sched.DefaultPool}
 }
 
 // PoolOf returns the pool of a granted pod's node.

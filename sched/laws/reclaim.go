@@ -55,7 +55,7 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 		holds = add(holds, p.Charge)
 	}
 	for _, name := range l.below(victim.Owner, winner.Owner) {
-		keeps := add(l.Used(name, pool, staying), r.promisedBy(winner.ID, name, pool))
+		keeps := add(l.Used(name, pool, staying), r.promisedBy(l, winner.ID, name, pool))
 		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" {
 			return fmt.Errorf("%s has %+v of its quota %+v and borrows nothing of what the victim holds",
 				name, keeps, l.entry(name, pool).Quota)
@@ -73,7 +73,13 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 	if x == "" || y == "" {
 		return nil // an owner was deleted; its work counts as borrowed
 	}
-	got := add(l.Used(x, pool, staying), r.promisedBy(winner.ID, x, pool))
+	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
+	if gains := r.After.gains(r, winner.ID); len(gains) > 0 {
+		// What it got beside, in room that was left over, took nothing from anybody.
+		for range len(gains) - r.Before.nextStep(winner.ID) {
+			got.GPU -= gains[0].charge.GPU
+		}
+	}
 	mine, theirs := l.entry(x, pool), l.entry(y, pool)
 	asked := mask(got, asksFor(r.After.demand(r, winner.ID)))
 	if exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority {
@@ -90,14 +96,21 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 }
 
 // promisedBy sums what x was promised up to the winner's turn in the round:
-// what it was promised before, and what it took with others' places.
-func (r Round) promisedBy(winner, x, pool string) sched.Amount {
-	so := r.After.Clone()
+// what it was promised before and did not start yet, and what it was promised
+// with others' places.
+func (r Round) promisedBy(l *Ledger, winner, x, pool string) sched.Amount {
+	so := l.Clone()
+	so.Held = map[string]sched.Promise{}
+	for id, h := range r.Before.Held {
+		_, still := r.After.Held[id]
+		if started := r.After.Pods[id].Grant.Node != ""; still || started && l.Pods[id].Grant.Node == "" {
+			so.Held[id] = h
+		}
+	}
 	turn := slices.Index(winners(r.Decisions), winner)
 	for id, h := range r.After.Held {
-		_, old := r.Before.Held[id]
-		if i := slices.Index(winners(r.Decisions), h.Workload); !old && (i < 0 || i > turn) {
-			delete(so.Held, id)
+		if i := slices.Index(winners(r.Decisions), h.Workload); i >= 0 && i <= turn {
+			so.Held[id] = h
 		}
 	}
 	return so.promised(x, pool)

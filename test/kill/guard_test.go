@@ -1,0 +1,189 @@
+package kill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+)
+
+// guard judges every state that pods and claims go through, twice: by watches,
+// which show each change in its order, and by lists, which cannot miss one.
+type guard struct {
+	kube     kubernetes.Interface
+	capacity map[place]int64
+	fail     func(error)
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+
+	mu      sync.Mutex
+	nodes   map[string]string // of bound pods, by name
+	changed chan struct{}     // closed when nodes changes
+	states  int
+	lists   int
+}
+
+// pause is between two lists.
+const pause = 75 * time.Millisecond
+
+func (p *plant) guard(ctx context.Context, t *testing.T) *guard {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	g := &guard{kube: p.kube, capacity: p.capacity, cancel: cancel, nodes: map[string]string{},
+		changed: make(chan struct{}),
+		fail:    func(err error) { t.Errorf("%s: %v", time.Now().Format("15:04:05.000"), err) }}
+	pods, claims := p.kube.CoreV1().Pods(namespace), p.kube.ResourceV1().ResourceClaims(namespace)
+	podList, err := pods.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimList, err := claims.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.watch(ctx, podList.ResourceVersion, pods.Watch, g.judgePod)
+	g.watch(ctx, claimList.ResourceVersion, claims.Watch, g.judgeClaim)
+	g.running.Go(func() { g.list(ctx) })
+	t.Cleanup(func() { g.stop() })
+	return g
+}
+
+// stop ends the guard; it returns how much it judged.
+func (g *guard) stop() (states, lists int) {
+	g.cancel()
+	g.running.Wait()
+	return g.states, g.lists
+}
+
+// watch judges each change since a version with a ledger of its own.
+func (g *guard) watch(
+	ctx context.Context, since string, from cache.WatchFuncWithContext, judge func(*ledger, watch.Event) error,
+) {
+	source := &cache.ListWatch{WatchFuncWithContext: from}
+	w, err := watchtools.NewRetryWatcherWithContext(ctx, since, source)
+	if err != nil {
+		g.fail(err)
+		return
+	}
+	g.running.Go(func() {
+		l := newLedger(g.capacity)
+		for e := range w.ResultChan() {
+			if e.Type == watch.Error {
+				g.fail(fmt.Errorf("the watch ended: %v", e.Object))
+				return
+			}
+			if err := judge(l, e); err != nil {
+				g.fail(err)
+			}
+		}
+	})
+}
+
+func (g *guard) judgePod(l *ledger, e watch.Event) error {
+	pod, ok := e.Object.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	holds, err := podHolds(pod), error(nil)
+	if e.Type == watch.Deleted {
+		holds, err = nil, fmt.Errorf("pod %s was deleted, and nobody asked for that", pod.Name)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.states++
+	if was := g.nodes[pod.Name]; was != "" && was != pod.Spec.NodeName {
+		err = errors.Join(err, fmt.Errorf("pod %s went from node %s to %q", pod.Name, was, pod.Spec.NodeName))
+	}
+	if pod.Spec.NodeName != "" && g.nodes[pod.Name] == "" {
+		g.nodes[pod.Name] = pod.Spec.NodeName
+		close(g.changed)
+		g.changed = make(chan struct{})
+	}
+	return errors.Join(err, l.set("pod "+pod.Name, holds))
+}
+
+func (g *guard) judgeClaim(l *ledger, e watch.Event) error {
+	c, ok := e.Object.(*resourcev1.ResourceClaim)
+	if !ok {
+		return nil
+	}
+	holds, err := claimHolds(c, g.capacity)
+	if e.Type == watch.Deleted {
+		holds, err = nil, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.states++
+	return errors.Join(err, l.set("claim "+c.Name, holds))
+}
+
+// list judges what there is, again and again.
+func (g *guard) list(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := g.listOnce(ctx); err != nil && ctx.Err() == nil {
+			g.fail(err)
+		}
+		g.mu.Lock()
+		g.lists++
+		g.mu.Unlock()
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (g *guard) listOnce(ctx context.Context) error {
+	pods, err := g.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	claims, err := g.kube.ResourceV1().ResourceClaims(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	l := newLedger(g.capacity)
+	for i := range pods.Items {
+		errs = append(errs, l.set("pod "+pods.Items[i].Name, podHolds(&pods.Items[i])))
+	}
+	for i := range claims.Items {
+		holds, err := claimHolds(&claims.Items[i], g.capacity)
+		errs = append(errs, err, l.set("claim "+claims.Items[i].Name, holds))
+	}
+	return errors.Join(errs...)
+}
+
+// bound tells how many pods have been bound.
+func (g *guard) bound() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.nodes)
+}
+
+// until waits until that many pods are bound.
+func (g *guard) until(ctx context.Context, n int) error {
+	for {
+		g.mu.Lock()
+		have, changed := len(g.nodes), g.changed
+		g.mu.Unlock()
+		if have >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%d pods are bound, and it should be %d: %w", have, n, ctx.Err())
+		}
+	}
+}
