@@ -6,7 +6,12 @@ import "slices"
 type booking struct {
 	w        *workload
 	holdings []*holding
+	stuck    Time // when to give up, as nothing leaves and yet it is not free; 0 while something does
 }
+
+// stuckFor is how long (ms) a promise stands though nothing that leaves is in
+// its way: what was told may be behind what is.
+const stuckFor = 5000
 
 // seat is a place that a pod was moved to, held for its successor.
 type seat struct {
@@ -88,7 +93,8 @@ func (e *Engine) unbook(b *booking) {
 // keepPromises starts the workloads whose places have become free, and reports
 // whether there were any.
 func (e *Engine) keepPromises() bool {
-	if e.vacancies == e.vacanciesSeen {
+	stuck := slices.ContainsFunc(e.bookings, func(b *booking) bool { return b.stuck != 0 && b.stuck <= e.now })
+	if e.vacancies == e.vacanciesSeen && !stuck {
 		return false
 	}
 	e.vacanciesSeen = e.vacancies
@@ -103,11 +109,18 @@ func (e *Engine) keepPromises() bool {
 // with.
 func (e *Engine) keep(b *booking) bool {
 	if !e.occupy(b) {
-		if b.hopeless() {
-			e.unbook(b)
-			return true
+		if !b.hopeless() {
+			b.stuck = 0
+			return false
 		}
-		return false
+		if b.stuck == 0 {
+			b.stuck = e.now + stuckFor
+		}
+		if b.stuck > e.now {
+			return false
+		}
+		e.unbook(b)
+		return true
 	}
 	b.w.booking = nil
 	e.bookings = slices.DeleteFunc(e.bookings, func(x *booking) bool { return x == b })
@@ -178,7 +191,7 @@ func (h *holding) resourcesFree() bool {
 func (e *Engine) sit(p *pod) bool {
 	w := p.w
 	i := slices.IndexFunc(w.seats, func(s *seat) bool { return s.hold.shape == p.shape })
-	if i < 0 {
+	if i < 0 || w.Suspended {
 		return false
 	}
 	h := w.seats[i].hold

@@ -262,6 +262,9 @@ func (e *Engine) Wake() Time {
 	for _, s := range e.seats {
 		next = earliest(next, s.until)
 	}
+	for _, b := range e.bookings {
+		next = earliest(next, b.stuck)
+	}
 	return next
 }
 
@@ -273,11 +276,12 @@ func earliest(a, b Time) Time {
 	return a
 }
 
-// Waiting returns the IDs of the workloads that have pods waiting, in order.
+// Waiting returns the IDs of the workloads that have pods waiting, be it for a
+// place that is promised, in order.
 func (e *Engine) Waiting() []string {
 	var out []string
 	for id, w := range e.workloads {
-		if len(w.waiting) > 0 {
+		if len(w.waiting) > 0 || w.booking != nil {
 			out = append(out, id)
 		}
 	}

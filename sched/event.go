@@ -65,6 +65,9 @@ type Occupied struct {
 	Resources Resources
 	Devices   int     // on counted nodes
 	Shares    []Share // on nodes with exact devices
+	// Leaving says that it is about to go by itself: room that is coming, like
+	// that of a pod that is being stopped.
+	Leaving bool
 }
 
 // Vacated says that what [Occupied] told of is gone.

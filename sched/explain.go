@@ -76,7 +76,10 @@ func (e *Engine) explainPromise(w *workload, ex *Explanation) {
 	}
 	slices.Sort(leaving)
 	leaving = slices.Compact(leaving)
-	ex.Message = fmt.Sprintf("its places are reserved; it starts when %s left", plural(len(leaving), "pod has", "pods have"))
+	ex.Message = "its places are reserved; it starts when they are free"
+	if len(leaving) > 0 {
+		ex.Message = fmt.Sprintf("its places are reserved; it starts when %s left", plural(len(leaving), "pod has", "pods have"))
+	}
 	for _, id := range leaving {
 		p := e.pods[id]
 		ex.Holders = append(ex.Holders, Holder{
@@ -90,7 +93,8 @@ func (e *Engine) explainIncomplete(w *workload, ex *Explanation) {
 	have := len(w.waiting) + len(w.placed)
 	ex.Message = fmt.Sprintf("%s of at least %d exist; the rest has to be created first", plural(have, "pod", "pods"), w.Min)
 	if w.leaving > 0 {
-		ex.Message = fmt.Sprintf("%s, and %s of at least %d exist besides", plural(w.leaving, "pod is being stopped", "pods are being stopped"),
+		ex.Message = fmt.Sprintf("%s, and %s of at least %d exist besides",
+			plural(w.leaving, "pod is being stopped", "pods are being stopped"),
 			plural(have, "pod", "pods"), w.Min)
 	}
 	ex.Findings = append(ex.Findings, Finding{
@@ -147,7 +151,8 @@ func (e *Engine) together(w *workload, p *pool, groups []group) (why Finding, ok
 		return Finding{}, true
 	} else if at != nil {
 		return Finding{Reason: r, Where: ownerTitle(at.name), Message: fmt.Sprintf(
-			"the devices that are free are charged more than %s has left; larger ones, or more quota, would do", ownerTitle(at.name))}, false
+			"the devices that are free are charged more than %s has left; larger ones, or more quota, would do",
+			ownerTitle(at.name))}, false
 	}
 	e.begin()
 	defer e.rollback()
@@ -299,7 +304,8 @@ func (e *Engine) roomFinding(p *pool, s *shape, pods int64) Finding {
 	case t.model == 0:
 		return fail(ReasonNoModel, "no node of %s has %s; it has %s", f.Where, s.deviceTitle(), e.models(p))
 	case t.empty < pods:
-		return fail(ReasonTooLarge, "%s would not fit if %s were empty: it holds %d of %s", plural64(pods, "pod", "pods"), f.Where, t.empty, what)
+		return fail(ReasonTooLarge, "%s would not fit if %s were empty: it holds %d of %s",
+			plural64(pods, "pod", "pods"), f.Where, t.empty, what)
 	case t.fit == 0:
 		return fail(ReasonFitness, "no node of %s suits it: %s", f.Where, unfitText(t.unfit))
 	}
@@ -318,7 +324,8 @@ func (e *Engine) roomFinding(p *pool, s *shape, pods int64) Finding {
 			r = ReasonNoDevices
 		}
 		f.OK = false
-		return fail(r, "enough of each is free, but not together: %d of %s find all they need on one node", t.free, plural64(pods, "pod", "pods"))
+		return fail(r, "enough of each is free, but not together: %d of %s find all they need on one node",
+			t.free, plural64(pods, "pod", "pods"))
 	}
 	f.Message = fmt.Sprintf("there is room for %s", plural64(min(t.free, pods), "pod", "pods"))
 	return f

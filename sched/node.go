@@ -177,9 +177,7 @@ func (e *Engine) put(h *holding, in hold) {
 	if changed&^in&inActual != 0 && e.tx == nil && !e.quiet {
 		e.vacancies++
 	}
-	if h.w != nil {
-		n.pool.leaving += b2i(in == inActual) - b2i(h.in == inActual)
-	}
+	n.pool.leaving += b2i(in == inActual) - b2i(h.in == inActual)
 	h.in = in
 	e.touch(n, freed)
 }

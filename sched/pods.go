@@ -278,7 +278,11 @@ func (e *Engine) occupied(ev Occupied) error {
 	h.told = append(slices.Clone(ev.Shares), make([]Share, max(ev.Devices-len(ev.Shares), 0))...)
 	e.reseat(h, n)
 	e.foreign[ev.ID] = h
-	e.put(h, inLater|inActual|inFixed)
+	if ev.Leaving {
+		e.put(h, inActual)
+	} else {
+		e.put(h, inLater|inActual|inFixed)
+	}
 	return nil
 }
 

@@ -156,6 +156,7 @@ func (r *rehearsal) compare(want *plan.Result) {
 	}
 	r.same("told", r.told(promised), wanted(want.Waiting))
 
+	r.finish()
 	for r.watch() {
 		r.settle()
 	}
@@ -196,6 +197,18 @@ func (r *rehearsal) settle() {
 func (r *rehearsal) patiently() {
 	for range 3 {
 		r.pass(problemEvery)
+	}
+}
+
+// finish lets pods end that were stopping before anything was decided.
+func (r *rehearsal) finish() {
+	pods := must(r.client.CoreV1().Pods("").List(r.Context(), metav1.ListOptions{}))
+	for i := range pods.Items {
+		if p := &pods.Items[i]; p.DeletionTimestamp != nil {
+			if err := r.client.Tracker().Delete(podsResource, p.Namespace, p.Name); err != nil {
+				r.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -349,9 +362,4 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-func (w witness) Apply(ev sched.Event) error {
-	fmt.Printf("EV %T %+v\n", ev, ev)
-	return w.engine.Apply(ev)
 }

@@ -149,7 +149,7 @@ func (s *State) deriveClaim(key string, d *difference) {
 	var next *sched.Occupied
 	if x.obj != nil && x.held.Node != "" && !s.isGrant(x) {
 		next = &sched.Occupied{ID: "claim " + key, Node: x.held.Node, Shares: x.held.Devices}
-		next.Devices = len(x.held.Devices)
+		next.Devices, next.Leaving = len(x.held.Devices), s.deserted(x)
 	}
 	switch {
 	case next == nil && x.told != nil:
@@ -175,6 +175,20 @@ func (s *State) isGrant(x *claimed) bool {
 		return p != nil && p.obj.UID == x.uid && p.told.granted && p.told.grant.Node == x.held.Node
 	}
 	return false
+}
+
+// deserted reports whether all pods that a claim is reserved for are gone: it
+// is about to be freed.
+func (s *State) deserted(x *claimed) bool {
+	for _, r := range x.obj.Status.ReservedFor {
+		if r.APIGroup != "" || r.Resource != "pods" {
+			return false
+		}
+		if p := s.pods[claimKey(x.obj.Namespace, r.Name)]; p != nil && p.obj != nil && p.obj.UID == r.UID {
+			return false
+		}
+	}
+	return true
 }
 
 // setTemplate takes in a claim template, or drops it when t is nil.

@@ -11,7 +11,7 @@ import (
 func explainsAll(r Rest) error {
 	known := r.Engine.Waiting()
 	for _, id := range r.Ledger.WaitingWorks() {
-		if !slices.Contains(known, id) {
+		if !slices.Contains(known, id) && !r.Ledger.hasPromise(id) {
 			return fmt.Errorf("%s waits, but the engine's list of who waits is %v", id, known)
 		}
 		ex, ok := r.Engine.Explain(id)
@@ -144,7 +144,7 @@ func TryOffer(r Rest, id string, o sched.Offer) error {
 		if o.Devices > 0 {
 			ask.Devices = o.Devices
 		}
-		if o.Fraction > 0 {
+		if o.Fraction > 0 && o.Fraction != ask.Part.Fraction {
 			ask.Part = sched.Part{Fraction: o.Fraction}
 		}
 		if o.Model != "" {

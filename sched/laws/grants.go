@@ -140,6 +140,17 @@ func chargedRight(d sched.Decision, want sched.Amount) error {
 	return nil
 }
 
+// seated reports whether a start is that of a moved pod's successor at the
+// place that was kept for it: it goes on rather than starts.
+func (r Round) seated(d sched.Decision) bool {
+	for _, s := range r.Before.seats {
+		if s.Workload == d.Workload && sameGrant(s.Grant, d.Grant) {
+			return true
+		}
+	}
+	return false
+}
+
 func onlyWhereAllowed(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
 		if d.Action == sched.Evict {
@@ -149,7 +160,7 @@ func onlyWhereAllowed(r Round) error {
 		if d.Action == sched.Start && w.Suspended {
 			return fmt.Errorf("pod %s of suspended workload %s starts", d.Pod, w.ID)
 		}
-		if d.Action == sched.Start && len(l.Chain(w.Owner)) == 0 {
+		if d.Action == sched.Start && len(l.Chain(w.Owner)) == 0 && !r.seated(d) {
 			return fmt.Errorf("pod %s starts though its owner %q is not known", d.Pod, w.Owner)
 		}
 		if !slices.Contains(l.PoolsOf(w), n.Pool) {

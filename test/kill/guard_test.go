@@ -18,7 +18,8 @@ import (
 )
 
 // guard judges every state that pods and claims go through, twice: by watches,
-// which show each change in its order, and by lists, which cannot miss one.
+// which show each change in its order, and by lists, which owe nothing to what
+// was seen before.
 type guard struct {
 	kube     kubernetes.Interface
 	capacity map[place]int64
@@ -53,7 +54,8 @@ func (p *plant) guard(ctx context.Context, t *testing.T) *guard {
 	}
 	g.watch(ctx, podList.ResourceVersion, pods.Watch, g.judgePod)
 	g.watch(ctx, claimList.ResourceVersion, claims.Watch, g.judgeClaim)
-	g.running.Go(func() { g.list(ctx) })
+	g.running.Go(func() { g.list(ctx, g.judgePods) })
+	g.running.Go(func() { g.list(ctx, g.judgeClaims) })
 	t.Cleanup(func() { g.stop() })
 	return g
 }
@@ -128,9 +130,9 @@ func (g *guard) judgeClaim(l *ledger, e watch.Event) error {
 }
 
 // list judges what there is, again and again.
-func (g *guard) list(ctx context.Context) {
+func (g *guard) list(ctx context.Context, judge func(context.Context) error) {
 	for ctx.Err() == nil {
-		if err := g.listOnce(ctx); err != nil && ctx.Err() == nil {
+		if err := judge(ctx); err != nil && ctx.Err() == nil {
 			g.fail(err)
 		}
 		g.mu.Lock()
@@ -143,12 +145,12 @@ func (g *guard) list(ctx context.Context) {
 	}
 }
 
-func (g *guard) listOnce(ctx context.Context) error {
-	pods, err := g.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	claims, err := g.kube.ResourceV1().ResourceClaims(namespace).List(ctx, metav1.ListOptions{})
+// The API server answers from its cache: a list is one state of the past, all
+// of it of the same moment, and that is all that is asked of it here.
+var snapshot = metav1.ListOptions{ResourceVersion: "0"}
+
+func (g *guard) judgePods(ctx context.Context) error {
+	pods, err := g.kube.CoreV1().Pods(namespace).List(ctx, snapshot)
 	if err != nil {
 		return err
 	}
@@ -157,6 +159,16 @@ func (g *guard) listOnce(ctx context.Context) error {
 	for i := range pods.Items {
 		errs = append(errs, l.set("pod "+pods.Items[i].Name, podHolds(&pods.Items[i])))
 	}
+	return errors.Join(errs...)
+}
+
+func (g *guard) judgeClaims(ctx context.Context) error {
+	claims, err := g.kube.ResourceV1().ResourceClaims(namespace).List(ctx, snapshot)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	l := newLedger(g.capacity)
 	for i := range claims.Items {
 		holds, err := claimHolds(&claims.Items[i], g.capacity)
 		errs = append(errs, err, l.set("claim "+claims.Items[i].Name, holds))

@@ -122,6 +122,10 @@ func TestLength(t *testing.T) {
 				t.Errorf("%s has %d lines; above %d it should be cut by idea", s.path, s.lines, longestFile)
 			}
 			for i, line := range strings.Split(s.text, "\n") {
+				if strings.Contains(line, "// +kubebuilder") || strings.Contains(line, "//go:generate") ||
+					strings.HasSuffix(s.path, "_test.go") {
+					continue // read by a tool as one line, or a sentence that is expected whole
+				}
 				if n := len([]rune(line)) + 3*strings.Count(line, "\t"); n > longestLine {
 					t.Errorf("%s:%d has %d columns; above %d it should be broken", s.path, i+1, n, longestLine)
 				}
