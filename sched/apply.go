@@ -208,7 +208,7 @@ func (e *Engine) forgo(w *workload) {
 func (e *Engine) workload(id string) *workload {
 	w := e.workloads[id]
 	if w == nil {
-		w = &workload{Workload: Workload{ID: id, Min: 1}, pods: map[string]*pod{}, at: -1}
+		w = &workload{Workload: Workload{ID: id, Min: 1}, at: -1}
 		e.workloads[id] = w
 	}
 	return w

@@ -27,7 +27,8 @@ func (e *Engine) setPod(ev PodSet) error {
 	p = &pod{id: ev.Pod.ID, w: w, shape: s}
 	e.count(s, 1)
 	e.pods[p.id] = p
-	w.pods[p.id] = p
+	at, _ := slices.BinarySearchFunc(w.pods, p, podCmp)
+	w.pods = slices.Insert(w.pods, at, p)
 	if !e.sit(p) {
 		w.addWaiting(p)
 	}
@@ -82,7 +83,7 @@ func (e *Engine) dropPod(id string) {
 		e.clearLost(p)
 	}
 	e.count(p.shape, -1)
-	delete(w.pods, id)
+	w.pods = slices.DeleteFunc(w.pods, func(x *pod) bool { return x == p })
 	delete(e.pods, id)
 	e.requeue(w)
 }

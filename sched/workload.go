@@ -9,7 +9,7 @@ import (
 // workload is a [Workload] with its pods.
 type workload struct {
 	Workload
-	pods    map[string]*pod
+	pods    []*pod // sorted by ID
 	waiting []*pod // without a place, sorted by ID
 	placed  []*pod // granted or promised, sorted by ID
 	later   int    // holdings that count in view later; less than placed while planning
@@ -75,14 +75,8 @@ func (w *workload) displace(p *pod) {
 	}
 }
 
-func (w *workload) sorted() []*pod {
-	if len(w.pods) == 1 {
-		for _, p := range w.pods {
-			return []*pod{p}
-		}
-	}
-	return slices.SortedFunc(maps.Values(w.pods), podCmp)
-}
+// sorted returns a copy of w's pods, by ID.
+func (w *workload) sorted() []*pod { return slices.Clone(w.pods) }
 
 func podCmp(a, b *pod) int { return cmp.Compare(a.id, b.id) }
 
