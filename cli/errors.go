@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/weir-gpu/weir/kube/spelling"
 )
 
 // The exit codes.
@@ -117,10 +119,10 @@ func similarTo(name string, names []string) string {
 	near := slices.Clone(names)
 	limit := max(2, len(name)/3)
 	near = slices.DeleteFunc(near, func(n string) bool {
-		return distance(name, n) > limit && (len(name) < 2 || !strings.Contains(n, name))
+		return spelling.Distance(name, n) > limit && (len(name) < 2 || !strings.Contains(n, name))
 	})
 	slices.SortFunc(near, func(a, b string) int {
-		return cmp.Or(distance(name, a)-distance(name, b), strings.Compare(a, b))
+		return cmp.Or(spelling.Distance(name, a)-spelling.Distance(name, b), strings.Compare(a, b))
 	})
 	if near = near[:min(len(near), offered)]; len(near) == 0 {
 		return ""
@@ -142,25 +144,4 @@ func listed(name string, names []string, none string) string {
 		return fmt.Sprintf(": there are %s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 	}
 	return ": there are " + strings.Join(names, ", ")
-}
-
-// distance is how many letters have to be changed to make b of a, where two
-// swapped neighbours are two changes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/weir-gpu/weir/kube/spelling"
 )
 
 // Misspelt is a word that is none of Weir's but nearly one.
@@ -35,31 +37,9 @@ func nearly(name string) string {
 	const most = 2
 	best, meant := most+1, ""
 	for _, w := range vocabulary {
-		if d := distance(name, w); d < best {
+		if d := spelling.Distance(name, w); d < best {
 			best, meant = d, w
 		}
 	}
 	return meant
-}
-
-// distance is how many letters have to be put in, left out or replaced to turn
-// a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
