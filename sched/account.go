@@ -108,7 +108,7 @@ func (e *Engine) openAccount(p *pool, name string, depth int) *account {
 	}
 	a := newAccount(name, p, parent)
 	a.known = true
-	a.configure(o)
+	a.configure(o.Owner)
 	p.accounts[name] = a
 	return a
 }
@@ -130,7 +130,7 @@ func (e *Engine) cyclic(name string) bool {
 }
 
 // configure takes over what the owner is guaranteed in the account's pool.
-func (a *account) configure(o *Owner) {
+func (a *account) configure(o Owner) {
 	op, ok := o.Pools[a.pool.Name]
 	if !ok {
 		op = OwnerPool{Quota: Amount{CPU: Unbounded, Memory: Unbounded}, Limit: NoLimit, Weight: 1}
@@ -377,5 +377,8 @@ func (e *Engine) unlist(l *listing) {
 }
 
 func listingCmp(a, b *listing) int {
-	return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.w.ID, b.w.ID))
+	if a.since != b.since {
+		return cmp.Compare(a.since, b.since)
+	}
+	return cmp.Compare(a.w.ID, b.w.ID)
 }

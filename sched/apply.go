@@ -91,8 +91,8 @@ func (e *Engine) setOwner(o Owner) error {
 	}
 	old := e.owners[o.Name]
 	o.Pools, o.PoolOrder = maps.Clone(o.Pools), distinct(o.PoolOrder)
-	e.owners[o.Name] = &o
-	if old != nil && reflect.DeepEqual(*old, o) {
+	e.owners[o.Name] = &owner{Owner: o, order: orderOf(o)}
+	if old != nil && reflect.DeepEqual(old.Owner, o) {
 		return nil
 	}
 	if old == nil || e.treeDirty || old.Parent != o.Parent || !slices.Equal(old.PoolOrder, o.PoolOrder) ||
@@ -102,7 +102,7 @@ func (e *Engine) setOwner(o Owner) error {
 	}
 	for _, p := range e.poolList {
 		if a := p.accounts[o.Name]; a != nil {
-			a.configure(&o)
+			a.configure(o)
 			p.reconfigured()
 		}
 	}

@@ -36,6 +36,7 @@ type Engine struct {
 
 	classes    []deviceClass
 	classIndex map[deviceClass]int32
+	kinds      map[string]int32 // of nodes
 	shapes     map[string]*shape
 	shapeList  []*shape
 	fitMemo    map[fitKey]string
@@ -47,7 +48,7 @@ type Engine struct {
 	poolList  []*pool // by name
 	ranksOld  bool    // nodes came since ranks were dealt
 
-	owners    map[string]*Owner
+	owners    map[string]*owner
 	treeDirty bool
 
 	workloads map[string]*workload
@@ -97,12 +98,13 @@ func New(cfg Config) *Engine {
 		resIndex:   map[string]int{"cpu": resCPU, "memory": resMemory, "pods": resPods},
 		resNames:   []string{"cpu", "memory", "pods"},
 		classIndex: map[deviceClass]int32{},
+		kinds:      map[string]int32{},
 		shapes:     map[string]*shape{},
 		fitMemo:    map[fitKey]string{},
 		credit:     mostCredit,
 		nodeIndex:  map[string]*node{},
 		pools:      map[string]*pool{},
-		owners:     map[string]*Owner{},
+		owners:     map[string]*owner{},
 		workloads:  map[string]*workload{},
 		pods:       map[string]*pod{},
 		lostOn:     map[string]map[string]*pod{},

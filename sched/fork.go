@@ -16,7 +16,7 @@ func (e *Engine) Facts() []Event {
 		}
 	}
 	for _, name := range sortedKeys(e.owners) {
-		out = append(out, OwnerSet{*e.owners[name]})
+		out = append(out, OwnerSet{e.owners[name].Owner})
 	}
 	for _, id := range sortedKeys(e.away) {
 		out = append(out, e.away[id])

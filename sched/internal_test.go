@@ -114,6 +114,15 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 				ids := sortedKeys(e.pods)
 				must(t, e.Apply(PodGone{rapid.SampledFrom(ids).Draw(t, "gone")}))
 			}
+			n := rapid.SampledFrom(e.nodes).Draw(t, "node")
+			switch rapid.IntRange(0, 9).Draw(t, "happens") {
+			case 0:
+				must(t, e.Apply(NodeGone{n.Name}))
+			case 1, 2:
+				set := n.Node
+				set.Unschedulable = !set.Unschedulable
+				must(t, e.Apply(NodeSet{set}))
+			}
 		}
 		for _, s := range e.shapeList {
 			for _, p := range e.poolList {
@@ -123,7 +132,12 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 				got := e.tree(s, p)
 				want := &tree{shape: s, pool: p, read: -1}
 				e.repair(want)
-				if got.sum != want.sum || !slices.Equal(got.score, want.score) || got.win[1] != want.win[1] {
+				for leaf := range p.nodes {
+					if e.rescore(want, leaf) {
+						t.Fatalf("shape %s: built anew, %s has another score than on its own", s.key, p.nodes[leaf].Name)
+					}
+				}
+				if got.sum != want.sum || !slices.Equal(got.score, want.score) || !slices.Equal(got.win, want.win) {
 					t.Fatalf("shape %s: sum %d, best %d; built anew: sum %d, best %d", s.key, got.sum, got.win[1], want.sum, want.win[1])
 				}
 				b := *e.bounds(got)

@@ -69,7 +69,8 @@ type node struct {
 	lastLog int        // last place in the pool's change log
 	version uint64     // of the node's state; equal versions are equal states
 	space   space
-	uniform bool // all devices are of one class
+	uniform bool  // all devices are of one class
+	kind    int32 // nodes of one kind differ by name and by what is held on them alone
 }
 
 // left returns how much of resource i is free in v.

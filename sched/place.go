@@ -89,7 +89,11 @@ func (e *Engine) placeNow(w *workload, en *entry, groups []group) (held []*holdi
 			if t.sum < int64(len(g.pods)-i) && !shape.moving {
 				return nil, where, why
 			}
-			n := e.best(t, placements(held))
+			var others []Placement
+			if shape.moving {
+				others = placements(held)
+			}
+			n := e.best(t, others)
 			if n == nil {
 				return nil, where, why
 			}

@@ -143,8 +143,9 @@ func (e *Engine) repair(t *tree) {
 		if n.lastLog != i || n.pool != p { // repaired at its last change
 			continue
 		}
-		e.rescore(t, n.leafAt)
-		t.climb(n.leafAt)
+		if e.rescore(t, n.leafAt) {
+			t.climb(n.leafAt)
+		}
 	}
 	t.read = end
 }
@@ -160,10 +161,11 @@ func (e *Engine) build(t *tree) {
 	clear(t.slots)
 	t.win = slices.Grow(t.win[:0], 2*t.size)[:2*t.size]
 	t.sum = 0
+	bare := map[int32]int{} // the first leaf of a kind with nothing on it answers for the rest
 	for i := range t.size {
 		t.win[t.size+i] = -1
 		if i < n {
-			e.rescore(t, i)
+			e.scoreAfresh(t, i, bare)
 			if t.score[i] != noScore {
 				t.win[t.size+i] = int32(i)
 			}
@@ -174,18 +176,43 @@ func (e *Engine) build(t *tree) {
 	}
 }
 
-func (e *Engine) rescore(t *tree, leaf int) {
+// scoreAfresh is rescore for a tree in the making: bare nodes of one kind offer
+// the same.
+func (e *Engine) scoreAfresh(t *tree, leaf int, bare map[int32]int) {
 	n := t.pool.nodes[leaf]
-	t.sum -= t.slots[leaf]
-	t.slots[leaf], t.score[leaf] = 0, noScore
-	if fit := e.slots(t.shape, n, now, manySlots); fit > 0 && (t.shape.moving || e.fits(t.shape, n, nil)) {
-		t.slots[leaf] = fit
-		t.score[leaf] = e.rule(t.pool, t.shape).node(e, t.shape, n)
+	if len(n.holders) > 0 || n.gone || t.shape.ask.Fit != "" {
+		e.rescore(t, leaf)
+		return
 	}
+	like, ok := bare[n.kind]
+	if !ok {
+		bare[n.kind] = leaf
+		e.rescore(t, leaf)
+		return
+	}
+	t.slots[leaf], t.score[leaf] = t.slots[like], t.score[like]
 	t.sum += t.slots[leaf]
 }
 
-// climb repairs the path from a leaf to the root.
+// rescore works out what the node at a leaf offers now, and reports whether its
+// score changed.
+func (e *Engine) rescore(t *tree, leaf int) bool {
+	n := t.pool.nodes[leaf]
+	score := noScore
+	fit := e.slots(t.shape, n, now, manySlots)
+	if fit > 0 && (t.shape.moving || e.fits(t.shape, n, nil)) {
+		score = e.rule(t.pool, t.shape).node(e, t.shape, n)
+	} else {
+		fit = 0
+	}
+	changed := score != t.score[leaf]
+	t.sum += fit - t.slots[leaf]
+	t.slots[leaf], t.score[leaf] = fit, score
+	return changed
+}
+
+// climb repairs the path from a leaf whose score changed to the root. Above a
+// match that another leaf won before and wins again, nothing is different.
 func (t *tree) climb(leaf int) {
 	i := t.size + leaf
 	t.win[i] = -1
@@ -193,7 +220,11 @@ func (t *tree) climb(leaf int) {
 		t.win[i] = int32(leaf)
 	}
 	for i /= 2; i > 0; i /= 2 {
-		t.win[i] = t.better(t.win[2*i], t.win[2*i+1])
+		winner := t.better(t.win[2*i], t.win[2*i+1])
+		if winner == t.win[i] && winner != int32(leaf) {
+			return
+		}
+		t.win[i] = winner
 	}
 }
 

@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"cmp"
 	"strconv"
 	"strings"
 )
@@ -57,14 +56,19 @@ const (
 )
 
 func workloadLess(a, b *workload) bool {
-	return cmp.Or(cmp.Compare(a.Submitted, b.Submitted), cmp.Compare(a.ID, b.ID)) < 0
+	if a.Submitted != b.Submitted {
+		return a.Submitted < b.Submitted
+	}
+	return a.ID < b.ID
 }
 
 // entryLess is the order inside an owner: by priority, then submission.
 func entryLess(a, b *entry) bool {
 	x, y := a.queue.head, b.queue.head
-	return cmp.Or(cmp.Compare(y.Priority, x.Priority), cmp.Compare(x.Submitted, y.Submitted),
-		cmp.Compare(x.ID, y.ID)) < 0
+	if x.Priority != y.Priority {
+		return x.Priority > y.Priority
+	}
+	return workloadLess(x, y)
 }
 
 // requeue puts w where it belongs after anything about it changed.
@@ -178,17 +182,29 @@ func (e *Engine) poolsOf(w *workload) []string {
 	if len(w.Pools) > 0 {
 		return w.Pools
 	}
-	o := e.owners[w.Owner]
-	if o == nil {
-		return []string{DefaultPool}
+	if o := e.owners[w.Owner]; o != nil {
+		return o.order
 	}
-	if len(o.PoolOrder) > 0 {
+	return defaultOrder
+}
+
+// owner is an [Owner] with what follows from it.
+type owner struct {
+	Owner
+	order []string // see orderOf
+}
+
+var defaultOrder = []string{DefaultPool}
+
+// orderOf returns the pools that work of o uses unless it says otherwise.
+func orderOf(o Owner) []string {
+	switch {
+	case len(o.PoolOrder) > 0:
 		return o.PoolOrder
-	}
-	if len(o.Pools) > 0 {
+	case len(o.Pools) > 0:
 		return sortedKeys(o.Pools)
 	}
-	return []string{DefaultPool}
+	return defaultOrder
 }
 
 // wakeEntry lets en be tried, unless an earlier pool of its queue comes first.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 )
 
 // maxDevices bounds the devices of a node; real ones have up to 16, MIG parts
@@ -77,6 +78,23 @@ func (e *Engine) fill(x *node, n Node) {
 		x.devices[i] = device{name: d.Name, class: id, mem: d.MemoryMiB, comp: d.ComputeMilli, sick: d.Unhealthy}
 		x.uniform = x.uniform && x.devices[i].class == x.devices[0].class
 	}
+	x.kind = e.kindOf(x)
+}
+
+// kindOf numbers the kinds of nodes.
+func (e *Engine) kindOf(x *node) int32 {
+	key := fmt.Appendf(nil, "%t %t %q", x.Counted, x.Unschedulable, x.Capacity.names())
+	for _, amount := range x.cap {
+		key = strconv.AppendInt(append(key, ' '), amount, 36)
+	}
+	for i := range x.devices {
+		key = strconv.AppendInt(append(key, '/'), int64(x.devices[i].class), 36)
+		key = strconv.AppendBool(key, x.devices[i].sick)
+	}
+	if _, ok := e.kinds[string(key)]; !ok {
+		e.kinds[string(key)] = int32(len(e.kinds))
+	}
+	return e.kinds[string(key)]
 }
 
 // removeNode takes n out of p's list; the places of later nodes change, so
