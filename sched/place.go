@@ -5,8 +5,8 @@ import "slices"
 // try tries to start the head of an entry's queue; failing that, to plan for
 // it; failing that, it lets the entry sleep.
 func (e *Engine) try(en *entry) {
-	w := en.queue.heap.top()
-	groups := w.groups
+	x := en.queue.heap.top()
+	w, groups := x.w, x.groups
 	firm := !w.Preemptible
 	demand := e.demand(groups, en.pool)
 	en.demand = demand
