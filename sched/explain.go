@@ -49,7 +49,7 @@ func (e *Engine) explain(id string, whole bool) (ex Explanation, ok bool) {
 		e.explainWaiting(w, groups, &ex)
 		if whole {
 			ex.Holders = e.holders(w, e.pool(e.poolsOf(w)[0]), groups)
-			ex.Offers = e.offers(w, groups)
+			ex.Offers = e.offers(w, wants)
 		}
 	}
 	return ex, true
