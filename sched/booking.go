@@ -202,6 +202,7 @@ func (e *Engine) sit(p *pod) bool {
 	w.seats = slices.Delete(w.seats, i, i+1)
 	h.pod, h.seat = p, false
 	w.later++
+	h.node.pool.hope.prey++ // a seat is nobody's to take, a pod's place may be
 	e.book(w, []*holding{h})
 	return true
 }
