@@ -84,7 +84,7 @@ func (e *Engine) buildAccounts() {
 		}
 	}
 	for _, w := range e.sortedWorkloads() {
-		w.queue = nil
+		w.wishes = nil
 	}
 	e.queues = map[queueKey]*queue{}
 	for _, w := range e.sortedWorkloads() {

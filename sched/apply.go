@@ -208,7 +208,7 @@ func (e *Engine) forgo(w *workload) {
 func (e *Engine) workload(id string) *workload {
 	w := e.workloads[id]
 	if w == nil {
-		w = &workload{Workload: Workload{ID: id, Min: 1}, at: -1}
+		w = &workload{Workload: Workload{ID: id, Min: 1}}
 		e.workloads[id] = w
 	}
 	return w
@@ -238,6 +238,8 @@ func (e *Engine) dropWorkload(id string) {
 		e.dropPod(p.id)
 	}
 	e.forgo(w)
-	e.dequeue(w)
+	for _, x := range w.wishes {
+		e.dequeue(x)
+	}
 	delete(e.workloads, id)
 }

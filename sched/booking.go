@@ -34,12 +34,12 @@ func (e *Engine) Promises() []Promise {
 // inTheWay returns the leaving pods that overlap with a promised place.
 func inTheWay(h *holding) []string {
 	var out []string
-	short := !h.resourcesFree()
+	short := !h.resourcesFree() || h.node.Counted && h.node.uncounted(actual) < int64(len(h.parts))
 	for _, o := range h.node.holders {
 		if o.pod == nil || o.pod.state != leaving {
 			continue
 		}
-		overlap := short || slices.ContainsFunc(o.parts, func(p part) bool {
+		overlap := short || !h.node.Counted && slices.ContainsFunc(o.parts, func(p part) bool {
 			return slices.ContainsFunc(h.parts, func(q part) bool { return q.dev == p.dev })
 		})
 		if overlap {
@@ -168,6 +168,9 @@ func (e *Engine) occupy(b *booking) bool {
 
 // clear reports whether h's place is free at this moment.
 func (h *holding) clear() bool {
+	if h.node.Counted {
+		return h.node.uncounted(actual) >= int64(len(h.parts)) && h.resourcesFree()
+	}
 	for _, p := range h.parts {
 		d := &h.node.devices[p.dev]
 		u := &d.used[actual]
@@ -199,6 +202,7 @@ func (e *Engine) sit(p *pod) bool {
 	w.seats = slices.Delete(w.seats, i, i+1)
 	h.pod, h.seat = p, false
 	w.later++
+	h.node.pool.hope.prey++ // a seat is nobody's to take, a pod's place may be
 	e.book(w, []*holding{h})
 	return true
 }

@@ -46,7 +46,7 @@ func (c *census) recount(n *node) {
 				}
 			}
 			if n.Counted {
-				k = min(k, int8(n.uncounted(v)))
+				k = int8(n.uncounted(v))
 			}
 		}
 		c.counts[i][c.empty[i][n.leafAt]]--

@@ -261,6 +261,7 @@ func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []
 	if placed == nil || len(units)*(len(units)+len(placed)) > work {
 		return units, placed
 	}
+	units, placed = a.spareGangs(units, placed, place)
 	dearest := slices.SortedFunc(slices.Values(units), func(x, y unit) int {
 		return costCmp(costOf([]unit{y}), costOf([]unit{x}))
 	})

@@ -29,7 +29,7 @@ func (e *Engine) explain(id string, whole bool) (ex Explanation, ok bool) {
 	if whole && len(w.waiting) > 0 {
 		ex.Position, ex.Waiting = e.position(w)
 	}
-	groups := w.wants()
+	wants := w.wants()
 	switch {
 	case len(w.waiting) == 0 && len(w.placed) > 0 && w.booking == nil:
 		ex.Reason = ReasonRunning
@@ -42,13 +42,14 @@ func (e *Engine) explain(id string, whole bool) (ex Explanation, ok bool) {
 	case w.Suspended:
 		ex.Reason = ReasonSuspended
 		ex.Message = "it is suspended; resume it to let it start"
-	case groups == nil:
+	case wants == nil:
 		e.explainIncomplete(w, &ex)
 	default:
+		groups := wants[0] // the easiest
 		e.explainWaiting(w, groups, &ex)
 		if whole {
 			ex.Holders = e.holders(w, e.pool(e.poolsOf(w)[0]), groups)
-			ex.Offers = e.offers(w, groups)
+			ex.Offers = e.offers(w, wants)
 		}
 	}
 	return ex, true

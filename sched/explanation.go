@@ -64,8 +64,8 @@ type Holder struct {
 type Offer struct {
 	Message  string // "would start now with 6 GPUs per pod"
 	Pods     int
-	Devices  int
-	Fraction int64  // micro; 0 when whole
+	Devices  int    // 0 when as asked, of unequal pods
+	Fraction int64  // micro; 0 when whole, or as asked
 	Model    string // "" when any
 	// Preemptible says that the offer is to make it preemptible.
 	Preemptible bool

@@ -75,17 +75,16 @@ func (e *Engine) remix() {
 // fragment is the free compute of n, in milli × 1e6, that pods of the mix
 // could not use, weighted by how common they are.
 func (e *Engine) fragment(n *node) int64 {
-	free := int64(0)
-	for i := range n.devices {
-		_, comp, _ := n.devices[i].free(now)
-		free += max(comp, 0)
-	}
+	free := n.freeCompute()
 	sum := int64(0)
 	m := e.currentMix()
 	for i, s := range m.shapes {
 		if s.ask.Devices == 0 || e.slots(s, n, now, 1) == 0 {
 			sum += m.parts[i] * free
 			continue
+		}
+		if n.Counted {
+			continue // what is free is free whole
 		}
 		for j := range n.devices {
 			d := &n.devices[j]
@@ -98,13 +97,26 @@ func (e *Engine) fragment(n *node) int64 {
 	return sum
 }
 
-// after returns the fragmentation of n once the parts of s are taken.
+// freeCompute is what n's devices have free of compute, in milli.
+func (n *node) freeCompute() (free int64) {
+	if n.Counted {
+		return n.uncounted(now) * WholeCompute
+	}
+	for i := range n.devices {
+		_, comp, _ := n.devices[i].free(now)
+		free += max(comp, 0)
+	}
+	return free
+}
+
+// fragmentAfter returns the fragmentation of n once the parts of s are taken.
 func (e *Engine) fragmentAfter(s *shape, n *node, parts []part) int64 {
 	bump := func(by int64) {
 		for v := later; v <= actual; v++ {
 			for i, amount := range s.need {
 				n.used[v][i] += by * amount
 			}
+			n.held[v] += by * int64(len(parts))
 			for _, p := range parts {
 				u := &n.devices[p.dev].used[v]
 				u.mem += by * p.mem

@@ -26,10 +26,10 @@ func (e *Engine) slots(s *shape, n *node, v view, most int64) int64 {
 // hold, at most most. With a[d] parts fitting device d, t pods fit exactly when
 // the sum of min(a[d], t) is at least k*t.
 func (e *Engine) deviceSlots(s *shape, n *node, v view, k, most int64) int64 {
-	if s.whole || n.Counted {
-		if !s.whole {
-			return 0 // a device plugin hands out whole devices only
-		}
+	if n.Counted {
+		return min(most, e.countable(s, n, v)/k)
+	}
+	if s.whole {
 		free := int64(0)
 		if v == now && n.uniform && len(n.devices) > 0 {
 			if e.cut(s, n.devices[0].class).ok {
@@ -42,9 +42,6 @@ func (e *Engine) deviceSlots(s *shape, n *node, v view, k, most int64) int64 {
 					free++
 				}
 			}
-		}
-		if n.Counted {
-			free = min(free, n.uncounted(v))
 		}
 		return min(most, free/k)
 	}
@@ -74,20 +71,34 @@ func (e *Engine) deviceSlots(s *shape, n *node, v view, k, most int64) int64 {
 }
 
 // uncounted is how many devices of a counted node its plugin can still hand
-// out: it knows healthy ones and held ones by number only.
+// out: the healthy ones less the held ones, by number. Which of them a pod
+// holds only the plugin knows, so that whether a sick one is among them, or
+// what was laid on which before a restart, makes no difference.
 func (n *node) uncounted(v view) int64 {
-	left := int64(0)
+	held := int64(0)
+	switch v {
+	case empty:
+	case now:
+		held = max(n.held[later], n.held[actual])
+	default:
+		held = n.held[v]
+	}
+	return max(n.healthy-held, 0)
+}
+
+// countable is how many devices of a counted node s can have: whole ones only,
+// since a device plugin hands out no parts.
+func (e *Engine) countable(s *shape, n *node, v view) int64 {
+	if !s.whole {
+		return 0
+	}
+	suited := int64(0)
 	for i := range n.devices {
-		d := &n.devices[i]
-		if !d.sick {
-			left++
-		}
-		held := v != empty && (v != now && d.used[v].n > 0 || v == now && (d.used[later].n > 0 || d.used[actual].n > 0))
-		if held {
-			left--
+		if d := &n.devices[i]; !d.sick && e.cut(s, d.class).ok {
+			suited++
 		}
 	}
-	return max(left, 0)
+	return min(suited, n.uncounted(v))
 }
 
 // partsOn returns how many parts of s fit on d in v.
@@ -159,8 +170,8 @@ type fitKey struct{ fit, class string }
 func (e *Engine) choose(s *shape, n *node, v view) []part {
 	k := s.ask.Devices
 	var parts []part
-	if n.Counted && n.uncounted(v) < int64(k) {
-		return nil
+	if n.Counted {
+		return e.chooseNames(s, n, v)
 	}
 	if s.whole {
 		parts = make([]part, 0, k)
@@ -181,6 +192,26 @@ func (e *Engine) choose(s *shape, n *node, v view) []part {
 	}
 	if len(parts) < k {
 		return nil
+	}
+	return parts
+}
+
+// chooseNames picks devices of a counted node to stand for those that its
+// plugin will hand out: such as nobody else's stand for, if there are any.
+func (e *Engine) chooseNames(s *shape, n *node, v view) []part {
+	k := s.ask.Devices
+	if e.countable(s, n, v) < int64(k) {
+		return nil
+	}
+	parts := make([]part, 0, k)
+	for _, unused := range []bool{true, false} {
+		for i := range n.devices {
+			d := &n.devices[i]
+			_, _, free := d.free(v)
+			if c := e.cut(s, d.class); len(parts) < k && !d.sick && c.ok && free == unused {
+				parts = append(parts, newPart(int32(i), d, c))
+			}
+		}
 	}
 	return parts
 }
@@ -208,9 +239,6 @@ func (e *Engine) leavesRoom(s *shape, n *node, v view, parts []part) bool {
 
 // choosePartial picks devices for one pod of s by descending score.
 func (e *Engine) choosePartial(s *shape, n *node, v view, score func(int) int64) []part {
-	if n.Counted {
-		return nil
-	}
 	var taken [maxDevices]bool
 	var parts []part
 	for len(parts) < s.ask.Devices {
@@ -240,6 +268,10 @@ func newPart(i int32, d *device, c *cut) part {
 // chargeOf is what a pod of s is charged for parts on n.
 func (e *Engine) chargeOf(s *shape, n *node, parts []part) vec {
 	v := vec{0, s.ask.CPU, s.ask.Memory}
+	if s.whole { // a device is one, also one that its node does not report
+		v[0] = int64(len(parts)) * GPU
+		return v
+	}
 	for _, p := range parts {
 		if p.dev >= 0 {
 			v[0] += e.cut(s, n.devices[p.dev].class).charge

@@ -57,5 +57,18 @@ func (e *Engine) Fork() *Engine {
 	for _, ev := range e.Facts() {
 		_ = f.Apply(ev) // accepted once already
 	}
+	e.pace(f)
 	return f
+}
+
+// pace lets f wait as long as e before it tries again to consolidate.
+func (e *Engine) pace(f *Engine) {
+	for _, s := range e.shapeList {
+		for _, p := range e.poolList {
+			if p.index < len(s.trees) && s.trees[p.index] != nil && s.trees[p.index].nextMove > e.now {
+				from, to := s.trees[p.index], f.intern(s.ask, s.most).treeIn(f.pool(p.Name))
+				to.moveFails, to.nextMove = from.moveFails, from.nextMove
+			}
+		}
+	}
 }

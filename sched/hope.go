@@ -56,25 +56,26 @@ func (e *Engine) due(acct *account, groups []group, p *pool) bool {
 // claimDue reports whether a claim that was refused may succeed now. Where the
 // asker's rights are as they were, only nodes that changed can make it so.
 func (e *Engine) claimDue(en *entry) bool {
-	w, p, d := en.queue.heap.top(), en.pool, en.doubt
+	x, p, d := en.queue.heap.top(), en.pool, en.doubt
+	w, groups := x.w, x.groups
 	if !e.claimAny(en.acct, w.Priority) && p.leaving == 0 {
 		return false
 	}
-	demand := e.demand(w.groups, p)
+	demand := e.demand(groups, p)
 	en.doubt = e.doubtNow(en, demand)
-	if !e.due(en.acct, w.groups, p) && !e.mayClaim(w, en.acct, demand) {
+	if !e.due(en.acct, groups, p) && !e.mayClaim(w, en.acct, demand) {
 		return false
 	}
 	owed := en.doubt.owed
 	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || owed == 0 && d.hope.greed != p.hope.greed || d.log < p.logBase {
 		return true
 	}
-	a := e.asker(w, en, w.groups)
+	a := e.asker(w, en, groups)
 	changed := e.changedSince(p, d.log)
 	e.begin()
 	defer e.rollback()
 	for _, n := range changed {
-		for _, g := range w.groups {
+		for _, g := range groups {
 			if _, ok := a.look(g.shape, n); ok {
 				return true
 			}

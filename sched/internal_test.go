@@ -150,6 +150,20 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 	})
 }
 
+// A fork that tried to consolidate when its engine would wait would answer
+// what-if questions with moves that do not come.
+func TestForkWaitsWithMovesAsItsEngineDoes(t *testing.T) {
+	e := New(Config{})
+	ask := Ask{Devices: 2}
+	own := e.intern(ask, 0).treeIn(e.pool(DefaultPool))
+	own.moveFails, own.nextMove = 2, 4000
+	f := e.Fork()
+	forked := f.intern(ask, 0).treeIn(f.pool(DefaultPool))
+	if forked.moveFails != 2 || forked.nextMove != 4000 {
+		t.Errorf("after %d failures the fork waits until %d; want 2 and 4000", forked.moveFails, forked.nextMove)
+	}
+}
+
 // Whatever happens to it, a heap gives its elements in order.
 func TestHeapKeepsOrder(t *testing.T) {
 	type item struct{ key, at int }

@@ -71,6 +71,10 @@ type node struct {
 	space   space
 	uniform bool  // all devices are of one class
 	kind    int32 // nodes of one kind differ by name and by what is held on them alone
+	// healthy and held, the latter by later, actual and fixed, are numbers of
+	// devices: all that is known of those of a counted node. See uncounted.
+	healthy int64
+	held    [3]int64
 }
 
 // left returns how much of resource i is free in v.
@@ -147,6 +151,7 @@ func (e *Engine) put(h *holding, in hold) {
 		for i, amount := range h.need {
 			n.used[v][i] += by * amount
 		}
+		n.held[v] += by * int64(len(h.parts))
 		for _, p := range h.parts {
 			if p.dev < 0 {
 				continue

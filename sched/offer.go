@@ -94,22 +94,28 @@ func (a *asker) whyNot(h *holding) string {
 }
 
 // offers looks for requests near to the present one that would start now.
-// Each is true: were it asked for instead, Decide would start it.
-func (e *Engine) offers(w *workload, groups []group) []Offer {
-	if len(groups) != 1 {
-		return nil
-	}
-	s, pods := groups[0].shape, len(groups[0].pods)
+// Each is true: were it asked for instead, Decide would start it. Where pods
+// are unequal, to ask for less would have to say of which; nothing like that
+// is offered.
+func (e *Engine) offers(w *workload, wants [][]group) []Offer {
 	var out []Offer
 	add := func(message string, o Offer) {
 		o.Message = "would start now " + message
 		out = append(out, o)
 	}
+	s, pods := wants[0][0].shape, len(wants[0][0].pods)
 	base := Offer{Pods: pods, Devices: s.ask.Devices, Fraction: s.ask.Part.Fraction}
-	if !w.Preemptible && e.startable(w, s.ask, pods, false) {
+	unequal := slices.ContainsFunc(w.waiting, func(p *pod) bool { return p.shape != s })
+	if unequal {
+		base = Offer{Pods: len(w.waiting)}
+	}
+	if !w.Preemptible && e.wouldIfPreemptible(w, wants) {
 		o := base
 		o.Preemptible = true
 		add("if it were preemptible", o)
+	}
+	if unequal {
+		return out
 	}
 	if w.Min > 1 && pods > 1 {
 		if n := e.most(pods-1, func(n int) bool { return e.startable(w, s.ask, n, !w.Preemptible) }); n > 0 {
@@ -123,6 +129,23 @@ func (e *Engine) offers(w *workload, groups []group) []Offer {
 	}
 	out = append(out, e.smallerOffers(w, s, pods, base)...)
 	return out
+}
+
+// wouldIfPreemptible reports whether w would start now if it were preemptible,
+// by placing it so in a transaction that is undone.
+func (e *Engine) wouldIfPreemptible(w *workload, wants [][]group) bool {
+	w.Preemptible = true
+	defer func() { w.Preemptible = false }()
+	for _, name := range e.poolsOf(w) {
+		p := e.pool(name)
+		for _, groups := range wants {
+			if held, _, _ := e.placeAnyhow(w, &entry{acct: p.accountOf(w), pool: p}, groups); held != nil {
+				e.rollback()
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // smallerOffers tries fewer devices per pod, and smaller parts.

@@ -5,8 +5,8 @@ import "slices"
 // try tries to start the head of an entry's queue; failing that, to plan for
 // it; failing that, it lets the entry sleep.
 func (e *Engine) try(en *entry) {
-	w := en.queue.heap.top()
-	groups := w.groups
+	x := en.queue.heap.top()
+	w, groups := x.w, x.groups
 	firm := !w.Preemptible
 	demand := e.demand(groups, en.pool)
 	en.demand = demand
@@ -47,18 +47,35 @@ func (e *Engine) try(en *entry) {
 	e.sleep(en, blockCapacity, ReasonNoDevices, nil)
 }
 
-// roomElsewhere reports whether w could start in a later pool of its queue.
+// roomElsewhere reports whether w could start in a later pool of its queue, or
+// reach its minimum with other pods.
 func (e *Engine) roomElsewhere(w *workload, en *entry, groups []group) bool {
 	for x := en.next; x != nil; x = x.next {
-		if at, _ := x.acct.gate(e.demand(groups, x.pool), !w.Preemptible); at != nil || !e.roomFor(groups, x.pool) {
-			continue
+		if e.wouldStart(w, x, groups) {
+			return true
 		}
-		if held, _, _ := e.placeAnyhow(w, x, groups); held != nil {
-			e.rollback()
+	}
+	if len(w.placed) >= w.Min || len(w.wishes) == 1 {
+		return false
+	}
+	for _, x := range w.wishes {
+		if x.queue != en.queue && slices.ContainsFunc(x.queue.entries, func(y *entry) bool { return e.wouldStart(w, y, x.groups) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// wouldStart reports whether w's pods could start in x's pool now.
+func (e *Engine) wouldStart(w *workload, x *entry, groups []group) bool {
+	if at, _ := x.acct.gate(e.demand(groups, x.pool), !w.Preemptible); at != nil || !e.roomFor(groups, x.pool) {
+		return false
+	}
+	held, _, _ := e.placeAnyhow(w, x, groups)
+	if held != nil {
+		e.rollback()
+	}
+	return held != nil
 }
 
 // placeAnyhow begins a transaction and places the groups in it, in their order

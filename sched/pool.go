@@ -114,6 +114,13 @@ const (
 
 // tree returns the repaired tree of s in p.
 func (e *Engine) tree(s *shape, p *pool) *tree {
+	t := s.treeIn(p)
+	e.repair(t)
+	return t
+}
+
+// treeIn returns the tree of s in p as it is, making it when it is new.
+func (s *shape) treeIn(p *pool) *tree {
 	for p.index >= len(s.trees) {
 		s.trees = append(s.trees, nil)
 	}
@@ -123,7 +130,6 @@ func (e *Engine) tree(s *shape, p *pool) *tree {
 		t.bound.read = -1
 		s.trees[p.index] = t
 	}
-	e.repair(t)
 	return t
 }
 

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,12 +16,12 @@ type queueKey struct {
 	wants       string
 }
 
-// queue holds the waiting workloads of one key in order of submission. It has
-// an entry in each pool that they may use.
+// queue holds the wishes of one key in order of submission. It has an entry in
+// each pool that they may use.
 type queue struct {
 	key     queueKey
-	heap    heap[*workload]
-	head    *workload // heap.top()
+	heap    heap[*wish]
+	head    *wish // heap.top()
 	entries []*entry
 }
 
@@ -55,6 +56,9 @@ const (
 	blockPlanning       // planning goes on in the next Decide
 )
 
+// wishLess is the order inside a queue.
+func wishLess(a, b *wish) bool { return workloadLess(a.w, b.w) }
+
 func workloadLess(a, b *workload) bool {
 	if a.Submitted != b.Submitted {
 		return a.Submitted < b.Submitted
@@ -65,46 +69,70 @@ func workloadLess(a, b *workload) bool {
 // entryLess is the order inside an owner: by priority, then submission.
 func entryLess(a, b *entry) bool {
 	x, y := a.queue.head, b.queue.head
-	if x.Priority != y.Priority {
-		return x.Priority > y.Priority
+	if x.w.Priority != y.w.Priority {
+		return x.w.Priority > y.w.Priority
 	}
-	return workloadLess(x, y)
+	if x.w != y.w {
+		return workloadLess(x.w, y.w)
+	}
+	return x.rank < y.rank
 }
 
-// requeue puts w where it belongs after anything about it changed.
+// requeue puts w's wishes where they belong after anything about it changed.
 func (e *Engine) requeue(w *workload) {
 	if e.treeDirty {
 		return
 	}
-	w.groups = w.wants()
-	if w.groups == nil || !w.declared || e.owners[w.Owner] == nil {
-		e.dequeue(w)
-		return
+	var wants [][]group
+	if w.declared && e.owners[w.Owner] != nil {
+		wants = w.wants()
 	}
-	key := e.queueKey(w, w.groups)
-	if w.queue != nil && w.queue.key == key {
-		w.queue.heap.fix(w)
-		e.reorder(w.queue)
-		return
+	keys := make([]queueKey, len(wants))
+	for i, groups := range wants {
+		keys[i] = e.queueKey(w, groups)
 	}
-	e.dequeue(w)
+	old := w.wishes
+	w.wishes = nil
+	for _, x := range old {
+		if !slices.Contains(keys, x.queue.key) {
+			e.dequeue(x)
+		}
+	}
+	for i, key := range keys {
+		at := slices.IndexFunc(old, func(x *wish) bool { return x.queue != nil && x.queue.key == key })
+		if at < 0 {
+			x := &wish{w: w, groups: wants[i], rank: i}
+			w.wishes = append(w.wishes, x)
+			e.enqueue(x, key)
+			continue
+		}
+		x := old[at]
+		x.groups, x.rank = wants[i], i
+		w.wishes = append(w.wishes, x)
+		x.queue.heap.fix(x)
+		e.reorder(x.queue)
+	}
+}
+
+// enqueue puts x into the queue of that key.
+func (e *Engine) enqueue(x *wish, key queueKey) {
 	q := e.queues[key]
 	if q == nil {
-		q = e.newQueue(key, w)
+		q = e.newQueue(key, x.w)
 		e.queues[key] = q
 	}
-	w.queue = q
-	q.heap.push(w)
-	if q.heap.len() == 1 {
-		q.head = w
-		for _, en := range q.entries {
-			e.rest(en)
-			en.plan, en.doubt = nil, doubt{}
-		}
-		e.wakeEntry(q.entries[0])
+	x.queue = q
+	q.heap.push(x)
+	if q.heap.len() > 1 {
+		e.reorder(q)
 		return
 	}
-	e.reorder(q)
+	q.head = x
+	for _, en := range q.entries {
+		e.rest(en)
+		en.plan, en.doubt = nil, doubt{}
+	}
+	e.wakeEntry(q.entries[0])
 }
 
 // reorder repairs the places of a queue's entries after its head changed.
@@ -117,7 +145,7 @@ func (e *Engine) reorder(q *queue) {
 
 func (e *Engine) newQueue(key queueKey, w *workload) *queue {
 	q := &queue{key: key}
-	q.heap = heap[*workload]{less: workloadLess, at: func(x *workload) *int { return &x.at }}
+	q.heap = heap[*wish]{less: wishLess, at: func(x *wish) *int { return &x.at }}
 	for _, name := range e.poolsOf(w) {
 		p := e.pool(name)
 		en := &entry{queue: q, acct: p.accountOf(w), pool: p, at: -1, first: len(q.entries) == 0, block: blockIdle}
@@ -129,23 +157,20 @@ func (e *Engine) newQueue(key queueKey, w *workload) *queue {
 	return q
 }
 
-// dequeue takes w out of its queue.
-func (e *Engine) dequeue(w *workload) {
-	q := w.queue
-	if q == nil {
-		return
-	}
-	w.queue = nil
-	head := q.heap.top() == w
+// dequeue takes x out of its queue.
+func (e *Engine) dequeue(x *wish) {
+	q := x.queue
+	x.queue = nil
+	head := q.heap.top() == x
 	if q.heap.len() == 1 {
 		for _, en := range q.entries {
 			e.rest(en)
 		}
-		q.heap.remove(w)
+		q.heap.remove(x)
 		delete(e.queues, q.key)
 		return
 	}
-	q.heap.remove(w)
+	q.heap.remove(x)
 	if head {
 		for _, en := range q.entries {
 			en.plan = nil

@@ -55,6 +55,10 @@ func (n *node) room() *space {
 		return r
 	}
 	*r = space{version: n.version}
+	if n.Counted {
+		r.empty = n.uncounted(now)
+		return r
+	}
 	for i := range n.devices {
 		_, comp, whole := n.devices[i].free(now)
 		if whole {

@@ -65,6 +65,7 @@ func (e *Engine) fill(x *node, n Node) {
 	for v := range x.used {
 		x.used[v] = make([]int64, len(e.resNames))
 	}
+	x.healthy = 0
 	x.devices = make([]device, len(n.Devices))
 	x.uniform = true
 	for i, d := range n.Devices {
@@ -77,6 +78,7 @@ func (e *Engine) fill(x *node, n Node) {
 		}
 		x.devices[i] = device{name: d.Name, class: id, mem: d.MemoryMiB, comp: d.ComputeMilli, sick: d.Unhealthy}
 		x.uniform = x.uniform && x.devices[i].class == x.devices[0].class
+		x.healthy += int64(b2i(!d.Unhealthy))
 	}
 	x.kind = e.kindOf(x)
 }
@@ -154,8 +156,8 @@ func (e *Engine) relay(x *node, change func()) {
 
 // sound reports whether a promised place still exists on open, healthy ground.
 func (h *holding) sound() bool {
-	if !h.node.open() {
-		return false
+	if n := h.node; !n.open() || n.Counted {
+		return n.open() && (len(h.parts) == 0 || n.held[later] <= n.healthy)
 	}
 	for _, p := range h.parts {
 		if p.dev < 0 || h.node.devices[p.dev].sick {

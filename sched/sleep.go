@@ -130,10 +130,13 @@ func (e *Engine) wakeFirst(p *pool, d *dorm) {
 func (e *Engine) review(p *pool) {
 	for left := len(p.dorms); left > 0 && len(p.dorms) > 0; left-- {
 		p.cursor %= len(p.dorms)
-		if !e.reviewDorm(p, p.dorms[p.cursor]) {
+		d := p.dorms[p.cursor]
+		if !e.reviewDorm(p, d) {
 			return
 		}
-		p.cursor++
+		if p.cursor < len(p.dorms) && p.dorms[p.cursor] == d { // else another has taken its place
+			p.cursor++
+		}
 	}
 	p.unreviewed = false
 }

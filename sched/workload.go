@@ -18,9 +18,7 @@ type workload struct {
 	seats   []*seat // places that pods were moved to, for their successors
 	moved   int     // how often pods were moved
 
-	groups []group // what wants() said when w was last requeued
-	queue  *queue
-	at     int // place in queue.heap
+	wishes []*wish // what wants() said when w was last requeued
 
 	listings []*listing // where it is listed as one that may give way
 	accts    []*account // who pays for it, by pool.index; found by pool.accountOf
@@ -103,44 +101,6 @@ func (w *workload) dropWaiting(p *pod) {
 	if i, ok := slices.BinarySearchFunc(w.waiting, p, podCmp); ok {
 		w.waiting = slices.Delete(w.waiting, i, i+1)
 	}
-}
-
-// group is a number of pods of one shape.
-type group struct {
-	shape *shape
-	pods  []*pod
-}
-
-// wants returns the pods that have to start together next, grouped by shape,
-// those with a choice of models and the largest first: as many as the minimum lacks, then one at a time. It is
-// empty when nothing waits, when fewer pods exist than have to run, and while
-// the minimum has its places only promised.
-func (w *workload) wants() []group {
-	n := max(w.Min-len(w.placed), 1)
-	if n > len(w.waiting) || w.Suspended || w.booking != nil && w.Min > 1 && len(w.placed)-len(w.booking.holdings) < w.Min {
-		return nil
-	}
-	pods := w.waiting[:n]
-	if n < len(w.waiting) { // the easiest first, so that none waits behind a harder one
-		pods = slices.Clone(w.waiting)
-		slices.SortStableFunc(pods, func(a, b *pod) int {
-			return cmp.Or(cmp.Compare(a.shape.size(), b.shape.size()), cmp.Compare(a.shape.ask.CPU, b.shape.ask.CPU))
-		})
-		pods = pods[:n]
-	}
-	var groups []group
-	for _, p := range pods {
-		i := slices.IndexFunc(groups, func(g group) bool { return g.shape == p.shape })
-		if i < 0 {
-			groups = append(groups, group{shape: p.shape})
-			i = len(groups) - 1
-		}
-		groups[i].pods = append(groups[i].pods, p)
-	}
-	slices.SortStableFunc(groups, func(a, b group) int {
-		return cmp.Or(boolCmp(len(a.shape.ask.Models) == 0, len(b.shape.ask.Models) == 0), cmp.Compare(b.shape.size(), a.shape.size()))
-	})
-	return groups
 }
 
 // size orders shapes by how hard they are to place.

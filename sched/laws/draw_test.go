@@ -162,9 +162,10 @@ func works(t *rapid.T) (sched.Workload, []sched.Ask) {
 	for i := range pods {
 		pods[i] = ask
 	}
-	if n > 1 && oneIn(t, 5, "mixed") {
-		w.Min = n
-		pods[0] = asks.Draw(t, "other ask")
+	if n > 1 && oneIn(t, 4, "mixed") {
+		for i := range pods[1:] {
+			pods[i] = asks.Draw(t, "other ask")
+		}
 	}
 	return w, pods
 }

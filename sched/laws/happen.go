@@ -106,8 +106,8 @@ func (w *World) happenToNode(s Step) *Breach {
 	case Cordon:
 		n.Unschedulable = !n.Unschedulable
 	case Sicken:
-		if len(n.Devices) == 0 || n.Counted {
-			return nil // which device a counted pod holds, and so which is free, nobody knows
+		if len(n.Devices) == 0 {
+			return nil
 		}
 		n.Devices = slices.Clone(n.Devices)
 		d := &n.Devices[s.Pick/7%len(n.Devices)]

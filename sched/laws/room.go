@@ -88,13 +88,7 @@ func (r *room) overdrafts() map[string]int64 {
 	left := map[string]int64{"CPU": r.cpu, "memory": r.memory, "pod slots": r.pods}
 	maps.Copy(left, r.other)
 	if r.node.Counted {
-		unhealthy := 0 // devices that turned sick while held
-		for _, d := range r.devices {
-			if d.Unhealthy {
-				unhealthy++
-			}
-		}
-		left["devices"] = int64(r.whole + unhealthy)
+		left["devices"] = int64(r.whole) // by number: nobody knows whose device turned sick
 	} else {
 		for _, d := range r.devices {
 			left[d.Name+" memory"], left[d.Name+" compute"] = d.memory, d.compute

@@ -137,13 +137,14 @@ func (f *whatIf) grantRoom(w sched.Workload, reason sched.Reason) {
 	}
 }
 
-// addNodes adds to each of its pools an empty node for each waiting pod, large
+// addNodes adds to each of its pools, that in which it runs among them even
+// where its owner names it no more, an empty node for each waiting pod, large
 // enough for anything and fit for everybody.
 func (f *whatIf) addNodes(w sched.Workload) {
 	for i, p := range f.ledger.Of(w.ID, Pod.Waiting) {
 		p.Ask.Fit = ""
 		f.tell(sched.PodSet{Workload: w.ID, Pod: sched.Pod{ID: p.ID, Ask: p.Ask}})
-		for _, pool := range f.ledger.PoolsOf(w) {
+		for _, pool := range union(f.ledger.PoolsOf(w), f.ledger.poolsFor(w)) {
 			n := sched.Node{Name: fmt.Sprintf("new-%s-%d", pool, i), Pool: pool}
 			n.Capacity = sched.Resources{CPU: plenty, Memory: plenty, Pods: 110, Other: map[string]int64{}}
 			for name := range p.Ask.Other {
@@ -153,6 +154,12 @@ func (f *whatIf) addNodes(w sched.Workload) {
 			f.tell(sched.NodeSet{Node: n})
 		}
 	}
+}
+
+func union(a, b []string) []string {
+	out := append(slices.Clone(a), b...)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func moreDevices(n sched.Node, ask sched.Ask) []sched.Device {
