@@ -1,0 +1,21 @@
+package trace
+
+import (
+	"bytes"
+	_ "embed"
+	"time"
+)
+
+//go:embed data/philly.csv.zst
+var philly []byte
+
+// PhillyFrom is from when on the Philly trace is simulated: what came before
+// was logged in part only, and counts as history.
+var PhillyFrom = time.Date(2017, 10, 9, 0, 0, 0, 0, time.UTC)
+
+// Philly returns the jobs of the embedded trace, in order of submission.
+func Philly() ([]Job, error) {
+	jobs, err := collect(Read("philly.csv.zst", bytes.NewReader(philly), nil))
+	Sort(jobs)
+	return jobs, err
+}
