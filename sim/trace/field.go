@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -59,7 +60,7 @@ func (f Field) parse(j *Job, text string) (valid string) {
 	case Submit:
 		at, ok := instant(text)
 		j.Submit = at
-		return unless(ok, "write a time such as 2017-10-09 07:01:55, 2017-10-09T07:01:55Z or a number of seconds")
+		return unless(ok, validTime)
 	case Duration:
 		d, ok := seconds(text)
 		j.Duration = d
@@ -84,7 +85,18 @@ func unless(ok bool, valid string) string {
 }
 
 // layouts are how times are written; without a zone they are UTC.
-var layouts = []string{"2006-01-02 15:04:05", time.RFC3339, "2006-01-02T15:04:05"}
+var layouts = []string{"2006-01-02 15:04:05", time.RFC3339, "2006-01-02T15:04:05", "2006-01-02"}
+
+// validTime is what to write for a time.
+const validTime = "write a time such as 2017-10-09 07:01:55, 2017-10-09T07:01:55Z or a number of seconds"
+
+// Time reads a time as a trace may have it.
+func Time(text string) (time.Time, error) {
+	if at, ok := instant(text); ok {
+		return at, nil
+	}
+	return time.Time{}, errors.New(validTime)
+}
 
 // instant reads a time, to the millisecond.
 func instant(text string) (time.Time, bool) {

@@ -3,6 +3,7 @@ package trace
 import (
 	"bytes"
 	_ "embed"
+	"slices"
 	"time"
 )
 
@@ -18,4 +19,12 @@ func Philly() ([]Job, error) {
 	jobs, err := collect(Read("philly.csv.zst", bytes.NewReader(philly), nil))
 	Sort(jobs)
 	return jobs, err
+}
+
+// IsPhilly reports whether jobs, in order of submission, are those of [Philly].
+func IsPhilly(jobs []Job) bool {
+	own, err := Philly()
+	return err == nil && slices.EqualFunc(jobs, own, func(a, b Job) bool {
+		return a.Tenant == b.Tenant && a.GPUs == b.GPUs && a.Duration == b.Duration && a.Submit.Equal(b.Submit)
+	})
 }
