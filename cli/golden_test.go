@@ -61,6 +61,25 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// What became of a small history of three teams, one of which comes in bursts.
+func TestGoldenReplay(t *testing.T) {
+	const small = "simulate replay --trace testdata/traces/small.csv --gpus-per-node 4 "
+	for name, line := range map[string]string{
+		"replay-static":     small + "--plan static",
+		"replay-quota":      small + "--plan quota --gpus 12 --quota steady=4,small=1",
+		"replay-advise":     small + "--advise",
+		"replay-quota-json": small + "--plan quota --gpus 12 --topology -o json",
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, stderr := newBench(t).run(strings.Fields(line)...)
+			if code != 0 || !strings.HasPrefix(stderr, "static plan, ") {
+				t.Fatalf("weir %s: exit %d: %s", line, code, stderr)
+			}
+			golden(t, name+".txt", out)
+		})
+	}
+}
+
 // The help of every command, as one file to read through.
 func TestHelp(t *testing.T) {
 	var b strings.Builder

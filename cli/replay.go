@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-gpu/weir/cli/show"
+	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sim/replay"
+	"github.com/weir-gpu/weir/sim/trace"
+)
+
+// replayFlags is what `weir simulate replay` was asked for.
+type replayFlags struct {
+	traces  []string
+	columns map[string]string
+	from    string
+	quotas  map[string]int64
+	every   time.Duration
+	repair  time.Duration
+	advise  bool
+	study   replay.Study
+	out     output
+}
+
+func (s *session) simulateReplay() *cobra.Command {
+	o := &replayFlags{}
+	c := &cobra.Command{
+		Use:   "replay --trace FILE... --plan " + strings.Join(replay.Plans, "|"),
+		Short: "Replay a trace of jobs under a plan: who would have waited how long",
+		Long: `Replay a history of jobs (who submitted when, how long each ran, on how many GPUs)
+on a simulated cluster, and say how long jobs would have waited under a plan:
+
+  static  each tenant has GPUs of its own, enough for its demand 95% of the time
+  quota   all share one pool; quotas are guaranteed, what is idle is lent, and
+          taken back by stopping work, which starts anew
+
+Quotas are those of --quota; without any, they are found in the history itself: so
+that nobody waits longer than under the static plan. See docs/reference/replay.md,
+and docs/how-to/replay-your-own-history.md for how to get a trace.`,
+		Example: "weir simulate replay --trace philly --plan static\n" +
+			"weir simulate replay --trace philly --plan quota --gpus 704\n" +
+			"weir simulate replay --trace jobs.csv --advise\n" +
+			"weir simulate replay --trace a.csv --trace b.csv --columns submit=created,gpus=n --plan quota --quota a=16,b=8",
+		Args: nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return s.runReplay(cmd, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringArrayVar(&o.traces, "trace", []string{"philly"},
+		"CSV file of jobs, also .gz or .zst (repeatable); philly is the trace that comes with weir")
+	f.StringToStringVar(&o.columns, "columns", nil, "which column is what, such as submit=created,gpus=n; of "+fieldNames())
+	f.StringVar(&o.from, "from", "", "simulate from then on, such as 2017-10-09; what came before counts as demand")
+	f.StringVar(&o.study.Plan, "plan", "quota", "plan: "+strings.Join(replay.Plans, ", "))
+	f.Int64Var(&o.study.GPUs, "gpus", 0, "GPUs of the shared pool (default those of static divided by 1.75)")
+	f.IntVar(&o.study.PerNode, "gpus-per-node", 8, "GPUs of a node")
+	f.BoolVar(&o.study.Topology, "topology", false,
+		"a job has to fit on one node, or fill as few as it needs (default: it takes any free GPUs)")
+	f.StringToInt64Var(&o.quotas, "quota", nil, "quotas in GPUs, such as vision=16,nlp=8; who is not named has none")
+	f.BoolVar(&o.study.Shrink, "shrink", false, "look for the smallest pool in which nobody is worse off than under static")
+	f.BoolVar(&o.advise, "advise", false, "propose quotas, in the smallest pool or that of --gpus, and say what each costs")
+	f.DurationVar(&o.every, "node-mtbf", 0, "let each node fail at random, once in so long on average (default never)")
+	f.DurationVar(&o.repair, "node-repair", 4*time.Hour, "how long a failed node is away")
+	f.Uint64Var(&o.study.Failures.Seed, "seed", 42, "seed of everything that is random")
+	o.out.addTo(c, "table", "json", "yaml")
+	return c
+}
+
+func fieldNames() string {
+	var names []string
+	for _, f := range trace.Fields {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}
+
+// check refuses what does not go together.
+func (o *replayFlags) check(changed func(string) bool) error {
+	st := &o.study
+	if o.advise && changed("plan") && st.Plan == "static" {
+		return refused("--advise does not go with --plan static: choose a plan that shares, such as --plan quota")
+	}
+	const most = 1 << 20
+	switch {
+	case !slices.Contains(replay.Plans, st.Plan):
+		return refused("there is no plan %q: write --plan %s", st.Plan, strings.Join(replay.Plans, " or --plan "))
+	case st.Plan == "static" && (changed("gpus") || changed("quota") || st.Shrink):
+		return refused("--gpus, --quota and --shrink do not go with --plan static, which gives each tenant its own GPUs")
+	case changed("gpus") && (st.GPUs < 1 || st.GPUs > most):
+		return refused("--gpus %d is not a number of GPUs: write 1 to %d", st.GPUs, most)
+	case st.PerNode < 1 || st.PerNode > 64:
+		return refused("--gpus-per-node %d is not what a node can have: write 1 to 64", st.PerNode)
+	case changed("quota") && (st.Shrink || o.advise):
+		return refused("--quota does not go with --shrink and --advise, which find quotas themselves: leave one out")
+	case o.every < 0 || o.repair <= 0:
+		return refused("--node-mtbf %s and --node-repair %s have to be longer than nothing", o.every, o.repair)
+	}
+	for name, gpus := range o.quotas {
+		if gpus < 0 || gpus > most {
+			return refused("--quota %s=%d is not a number of GPUs: write 0 to %d", name, gpus, most)
+		}
+	}
+	if changed("quota") {
+		st.Quotas = o.quotas
+	}
+	st.Failures.Every, st.Failures.Repair = o.every, o.repair
+	st.Costs, st.Shrink = o.advise, st.Shrink || o.advise && !changed("gpus")
+	return nil
+}
+
+// runReplay reads the trace, answers the question and prints the answer.
+func (s *session) runReplay(cmd *cobra.Command, o *replayFlags) error {
+	if err := s.readTrace(o); err != nil {
+		return err
+	}
+	last := s.now()
+	doing := ""
+	o.study.Say = func(what string) {
+		doing = what
+		s.note("%s …", what)
+	}
+	o.study.Engine = sched.Config{}
+	o.study.Progress = func(ended, all int) {
+		if now := s.now(); now.Sub(last) >= 10*time.Second {
+			last = now
+			s.note("%s: %d of %d jobs", doing, ended, all)
+		}
+	}
+	r, err := o.study.Answer(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if o.out.data() {
+		return s.print(o.out, r)
+	}
+	return show.Replay{Report: r}.Write(s.out, s.palette(s.out))
+}
+
+// readTrace reads the jobs, and sets from when on they are simulated.
+func (s *session) readTrace(o *replayFlags) (err error) {
+	st := &o.study
+	if len(o.traces) == 1 && o.traces[0] == "philly" {
+		st.Jobs, err = trace.Philly()
+	} else {
+		var columns trace.Columns
+		if columns, err = mapping(o.columns); err != nil {
+			return err
+		}
+		st.Jobs, err = trace.Open(o.traces, columns)
+	}
+	switch {
+	case err != nil:
+		return traceError(err)
+	case len(st.Jobs) == 0:
+		return refused("%s has no jobs", filepath.Base(o.traces[0]))
+	case o.from != "":
+		if st.From, err = trace.Time(o.from); err != nil {
+			return refused("--from %q is not a time: %s", o.from, err)
+		}
+	case trace.IsPhilly(st.Jobs):
+		st.From = trace.PhillyFrom
+		s.note("this is the Philly trace: simulated from %s on, since what came before was logged in part only",
+			st.From.Format(time.DateOnly))
+	}
+	return nil
+}
+
+func mapping(flags map[string]string) (trace.Columns, error) {
+	columns := trace.Columns{}
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		f := trace.Field(name)
+		if !slices.Contains(trace.Fields, f) {
+			return nil, refused("--columns: there is no field %s; write one of %s", strconv.Quote(name), fieldNames())
+		}
+		columns[f] = flags[name]
+	}
+	return columns, nil
+}
+
+// traceError is for what is wrong with a trace, or that it is not there.
+func traceError(err error) error {
+	if missing := new(fs.PathError); errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist) {
+		return notFound("there is no file %s", missing.Path)
+	}
+	return coded{exitUsage, err}
+}

@@ -1,0 +1,68 @@
+package replay
+
+import (
+	"fmt"
+
+	"github.com/weir-gpu/weir/sched"
+)
+
+// owners returns the owners of a plan as the engine knows them.
+func (p *Plan) owners() []sched.Owner {
+	var out []sched.Owner
+	for _, o := range p.Owners {
+		out = append(out, sched.Owner{Name: o.Name, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
+			Quota:  sched.Amount{GPU: o.Quota * sched.GPU, CPU: sched.Unbounded, Memory: sched.Unbounded},
+			Limit:  sched.NoLimit,
+			Weight: o.Weight,
+		}}})
+	}
+	return out
+}
+
+func (p *Plan) poolOf(owner string) string {
+	if p.Apart {
+		return owner
+	}
+	return sched.DefaultPool
+}
+
+// nodes returns the nodes of a plan.
+func (p *Plan) nodes() []sched.Node {
+	if !p.Apart {
+		return nodesOf(sched.DefaultPool, p.GPUs, p.PerNode)
+	}
+	var out []sched.Node
+	for _, o := range p.Owners {
+		out = append(out, nodesOf(p.poolOf(o.Name), o.Quota, p.PerNode)...)
+	}
+	return out
+}
+
+// nodesOf returns the nodes of one pool; the last one may be smaller.
+func nodesOf(pool string, gpus int64, perNode int) []sched.Node {
+	var out []sched.Node
+	for left := gpus; left > 0; left -= int64(perNode) {
+		n := sched.Node{Name: fmt.Sprintf("%s-%04d", pool, len(out)), Pool: pool}
+		for i := range min(left, int64(perNode)) {
+			n.Devices = append(n.Devices, sched.Device{
+				Name: fmt.Sprintf("gpu-%d", i), Model: "GPU", MemoryMiB: 16 << 10, ComputeMilli: sched.WholeCompute,
+			})
+		}
+		n.Capacity.Pods = int64(len(n.Devices))
+		out = append(out, n)
+	}
+	return out
+}
+
+// pods returns how many pods a job is made of, all alike, and what each asks
+// for: with topology as few as nodes allow, else one for each GPU.
+func (p *Plan) pods(gpus int) (int, sched.Ask) {
+	if !p.Topology {
+		return gpus, sched.Ask{Devices: 1}
+	}
+	pods := (gpus + p.PerNode - 1) / p.PerNode
+	for gpus%pods != 0 {
+		pods++
+	}
+	return pods, sched.Ask{Devices: gpus / pods}
+}

@@ -1,0 +1,69 @@
+package replay
+
+import (
+	"math"
+	"testing"
+
+	"github.com/weir-gpu/weir/sim/trace"
+)
+
+// published are the mean waits (s) of tenants under the static plan, as an
+// independent simulator has them.
+var published = map[string]float64{
+	"0e4a51": 3302, "103959": 2646, "11cb48": 1068, "2869ce": 2988, "51b7ef": 0, "6214e9": 5534, "6c71a0": 2173,
+	"795a4c": 0, "7f04ca": 2, "925e2b": 0, "b436b2": 3127, "e13805": 4638, "ed69ec": 4194, "ee9e8c": 1071,
+}
+
+func philly(t *testing.T) Study {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("plays 64,933 jobs")
+	}
+	jobs, err := trace.Philly()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Study{Jobs: jobs, From: trace.PhillyFrom, PerNode: 8}
+}
+
+func answer(t *testing.T, s Study) *Report {
+	t.Helper()
+	r, err := s.Answer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// The static plan on the Philly trace gives what others found: without this no
+// other figure means anything.
+func TestPhillyStatic(t *testing.T) {
+	s := philly(t)
+	s.Plan = "static"
+	r := answer(t, s)
+	near := func(what string, got, want, by float64) {
+		if math.Abs(got-want) > by {
+			t.Errorf("%s is %v, published is %v", what, got, want)
+		}
+	}
+	near("GPUs", float64(r.GPUs), 1232, 0)
+	near("jobs", float64(r.Jobs), 64_933, 0)
+	near("utilisation", 100*r.Utilisation, 30.4, 0.05)
+	near("mean wait", r.Wait.Mean, 3548, 0.5)
+	near("p99 wait", r.Wait.P99, 32_490, 10)
+	for name, want := range published {
+		near("mean wait of "+name, r.tenant(name).Wait.Mean, want, 0.5)
+	}
+}
+
+// With the quotas that the adviser finds, a pool of 704 GPUs leaves nobody
+// worse, and less than a hundredth of the work is lost.
+func TestPhillyQuota(t *testing.T) {
+	s := philly(t)
+	s.Plan, s.GPUs = "quota", 704
+	s.Quotas = map[string]int64{"0e4a51": 114, "7f04ca": 168, "ee9e8c": 192}
+	r := answer(t, s)
+	if !r.NoWorse || r.Lost > 1 {
+		t.Errorf("worse: %v; %.2f%% lost", r.Worse, r.Lost)
+	}
+}

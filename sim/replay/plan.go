@@ -1,0 +1,76 @@
+package replay
+
+import (
+	"maps"
+	"slices"
+)
+
+// Plan is how a cluster is shared: data for the engine.
+type Plan struct {
+	Name    string
+	Owners  []Owner
+	GPUs    int64 // of all nodes
+	PerNode int   // GPUs a node has
+	// Apart gives each owner nodes of its own, as many as its quota.
+	Apart bool
+	// Topology keeps a job together: on one node, or on as few as it needs.
+	// Without it a job takes any free GPUs, wherever they are.
+	Topology bool
+}
+
+// Owner is a tenant and what it is guaranteed.
+type Owner struct {
+	Name  string
+	Quota int64 // GPUs
+	// Weight divides the surplus. What is lent against a weight above 0 may be
+	// taken back to divide the surplus anew; at 0, only for somebody's quota.
+	Weight int64
+	// Share is what the tenant would have of its own; in a pool of another size
+	// it is entitled to that part of the sum. It is measured against only.
+	Share int64
+}
+
+// Static is the plan in which each tenant has its own GPUs, sized to a quantile
+// (in per mille) of its demand.
+func Static(of map[string]*Demand, mille, perNode int, topology bool) Plan {
+	p := Plan{Name: "static", PerNode: perNode, Apart: true, Topology: topology}
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		size := of[name].Size(mille, perNode)
+		p.Owners = append(p.Owners, Owner{Name: name, Quota: size, Weight: 1, Share: size})
+		p.GPUs += size
+	}
+	return p
+}
+
+// Shared is the plan in which the tenants of a static plan share one pool, so
+// far without quotas: whoever has the least borrows next, and nothing is taken
+// back.
+func Shared(static Plan, gpus int64) Plan {
+	p := static
+	p.Name, p.GPUs, p.Apart = "quota", gpus, false
+	p.Owners = slices.Clone(static.Owners)
+	for i := range p.Owners {
+		p.Owners[i].Quota, p.Owners[i].Weight = 0, 0
+	}
+	return p
+}
+
+// With returns the plan with other quotas; who is not named has none.
+func (p Plan) With(quotas map[string]int64) Plan {
+	p.Owners = slices.Clone(p.Owners)
+	for i := range p.Owners {
+		p.Owners[i].Quota = quotas[p.Owners[i].Name]
+	}
+	return p
+}
+
+// Quotas returns the quotas that are not 0.
+func (p *Plan) Quotas() map[string]int64 {
+	out := map[string]int64{}
+	for _, o := range p.Owners {
+		if o.Quota > 0 {
+			out[o.Name] = o.Quota
+		}
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-gpu/weir/sim/trace"
+)
+
+var start = time.UnixMilli(1_700_000_000_000).UTC()
+
+// jobs reads a history: "a 0 60 2" is a job of tenant a, submitted at the
+// start, that runs for 60 s on 2 GPUs.
+func jobs(t *testing.T, text string) []trace.Job {
+	t.Helper()
+	var out []trace.Job
+	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		var tenant string
+		var submit, duration, gpus int
+		if _, err := fmt.Sscan(line, &tenant, &submit, &duration, &gpus); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		out = append(out, trace.Job{ID: fmt.Sprint(i), Tenant: tenant, GPUs: gpus,
+			Submit: start.Add(time.Duration(submit) * time.Second), Duration: time.Duration(duration) * time.Second})
+	}
+	trace.Sort(out)
+	return out
+}
+
+// pool is a shared plan in which a and b each would have half.
+func pool(gpus int64, quotas map[string]int64) Plan {
+	p := Plan{Name: "quota", GPUs: gpus, PerNode: 4, Owners: []Owner{{Name: "a", Share: gpus / 2}, {Name: "b", Share: gpus / 2}}}
+	return p.With(quotas)
+}
+
+func mustRun(t *testing.T, jobs []trace.Job, p Plan, o Options) *Result {
+	t.Helper()
+	r, err := Run(t.Context(), jobs, p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// What is borrowed comes back by stopping work, which starts anew; its time is
+// counted as lost and as wait.
+func TestReclaim(t *testing.T) {
+	history := jobs(t, `
+		a   0 1000 4
+		b 100  50 2
+	`)
+	r := mustRun(t, history, pool(4, map[string]int64{"a": 2, "b": 2}), Options{})
+	a, b := r.Tenants[0], r.Tenants[1]
+	if b.Wait.Mean != 0 || b.Evictions != 0 {
+		t.Errorf("b waits %v and is evicted %d times", b.Wait.Mean, b.Evictions)
+	}
+	if a.Evictions != 1 || a.Wait.Mean != 150 || a.LostHours != 4*100.0/3600 || a.Lost != 10 {
+		t.Errorf("a is %+v, want one eviction after 100 s on 4 GPUs and 150 s of wait", a)
+	}
+	if r.Violation != 0 || r.Jain != 1 {
+		t.Errorf("quota violated for %v s, Jain %v", r.Violation, r.Jain)
+	}
+	r = mustRun(t, history, pool(4, nil), Options{})
+	if r.Evictions != 0 || r.Tenants[1].Wait.Mean != 900 {
+		t.Errorf("without quotas: %d evictions, b waits %v s", r.Evictions, r.Tenants[1].Wait.Mean)
+	}
+}
+
+// A job of more GPUs than a node has is a gang; with topology, smaller ones
+// stay on one node.
+func TestTopology(t *testing.T) {
+	history := jobs(t, `
+		a 0 100 3
+		a 0 100 3
+		a 0 100 2
+		b 1 10 8
+	`)
+	p := pool(8, nil)
+	if r := mustRun(t, history, p, Options{}); r.Tenants[0].Wait.Mean != 0 || r.Tenants[1].Wait.Mean != 99 {
+		t.Errorf("counted: %+v", r.Tenants)
+	}
+	p.Topology = true
+	if r := mustRun(t, history, p, Options{}); r.Tenants[0].Wait.P99 != 100 || r.Tenants[1].Wait.Mean != 199 {
+		t.Errorf("with topology: %+v", r.Tenants)
+	}
+}
+
+// A node that fails takes the work on it along, whole gangs too.
+func TestFailures(t *testing.T) {
+	history := jobs(t, "a 0 100000 8\nb 0 10 1")
+	o := Options{Failures: Failures{Every: 30 * time.Hour, Repair: time.Hour, Seed: 2}}
+	r := mustRun(t, history, pool(12, nil), o)
+	a := r.Tenants[0]
+	if a.Failures == 0 || a.LostHours == 0 || a.Wait.Mean < 1 || a.Evictions != 0 {
+		t.Errorf("a is %+v, want failures", a)
+	}
+	if again := mustRun(t, history, pool(12, nil), o); !reflect.DeepEqual(r, again) {
+		t.Error("the same seed gave two results")
+	}
+}
+
+func TestStuck(t *testing.T) {
+	_, err := Run(t.Context(), jobs(t, "a 0 10 9"), pool(8, nil), Options{})
+	if err == nil || !strings.Contains(err.Error(), "job 0 of tenant a would wait for ever in a cluster of 8 GPUs") {
+		t.Errorf("error is %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, jobs(t, "a 0 10 1"), pool(8, nil), Options{}); err == nil {
+		t.Error("a run went on though it was told to end")
+	}
+}
+
+func TestSpread(t *testing.T) {
+	var ms []int64
+	for i := range int64(200) {
+		ms = append(ms, 1000*(200-i))
+	}
+	if got, want := spread(ms), (Spread{100.5, 100, 198}); got != want {
+		t.Errorf("spread is %v, want %v", got, want)
+	}
+	if got := jain([]float64{1, 0, 0, 0}); got != 0.25 {
+		t.Errorf("Jain's index of one who has all of four is %v", got)
+	}
+	if got := jain([]float64{.3, .3}); math.Abs(got-1) > 1e-12 {
+		t.Errorf("Jain's index of equals is %v", got)
+	}
+}
+
+// Demand counts a job in every bin it touches, and jobs from before.
+func TestDemand(t *testing.T) {
+	history := jobs(t, `
+		a -1200 1300 3
+		a   300  600 2
+		b     0    1 9
+	`)
+	of := Demands(history, start, start.Add(25*time.Minute))
+	if got := fmt.Sprint(of["a"].bins); got != "[5 2 0]" {
+		t.Errorf("demand of a is %s", got)
+	}
+	if a, b := of["a"], of["b"]; a.Size(500, 4) != 4 || a.Size(950, 4) != 8 || b.Quantile(500) != 0 || b.Size(500, 4) != 12 {
+		t.Errorf("sizes %d %d %d", a.Size(500, 4), a.Size(950, 4), b.Size(500, 4))
+	}
+}

@@ -1,0 +1,120 @@
+package replay
+
+import (
+	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sim/trace"
+)
+
+// tally counts while a run goes on.
+type tally struct {
+	plan   *Plan
+	shares int64 // of all owners
+	of     map[string]*account
+	window [2]sched.Time // from the first submission to the last
+}
+
+// account is what is counted of one tenant. Times are in ms.
+type account struct {
+	waits, times []int64 // by job
+	work         int64   // GPU·ms of its jobs
+	busy         int64   // GPU·ms in use inside the window
+	lost         int64   // GPU·ms of work thrown away
+	evictions    int
+	failures     int // runs that ended with their node
+
+	quota, entitled int64
+	at              sched.Time  // up to when the rest is counted
+	using           int64       // GPUs
+	waiting         map[int]int // jobs, by their GPUs
+	owed, had       int64       // GPU·ms of what it was entitled to while it waited, and what of it it had
+	violation       int64       // while it waited for less than its quota leaves
+}
+
+// cause is why a run ended early.
+type cause int
+
+const (
+	evicted cause = iota
+	failed
+)
+
+func newTally(p *Plan, jobs []trace.Job) *tally {
+	t := &tally{plan: p, of: map[string]*account{}}
+	if len(jobs) > 0 {
+		t.window = [2]sched.Time{submitted(&jobs[0]), submitted(&jobs[len(jobs)-1])}
+	}
+	for _, o := range p.Owners {
+		t.shares += o.Share
+	}
+	for _, o := range p.Owners {
+		t.of[o.Name] = &account{
+			quota: o.Quota, entitled: p.GPUs * o.Share / max(t.shares, 1), waiting: map[int]int{}, at: t.window[0],
+		}
+	}
+	return t
+}
+
+// touch returns the account of j's tenant, with the time up to now counted.
+func (t *tally) touch(j *trace.Job, now sched.Time) *account {
+	a := t.of[j.Tenant]
+	d := int64(now - a.at)
+	a.at = now
+	if d == 0 || len(a.waiting) == 0 {
+		return a
+	}
+	a.owed += d * a.entitled
+	a.had += d * min(a.using, a.entitled)
+	for gpus := range a.waiting {
+		if a.using+int64(gpus) <= a.quota {
+			a.violation += d
+			break
+		}
+	}
+	return a
+}
+
+func (a *account) wait(gpus, jobs int) {
+	if a.waiting[gpus] += jobs; a.waiting[gpus] == 0 {
+		delete(a.waiting, gpus)
+	}
+}
+
+func (t *tally) submit(j *trace.Job) {
+	a := t.touch(j, submitted(j))
+	a.wait(j.GPUs, 1)
+	a.work += int64(j.GPUs) * j.Duration.Milliseconds()
+}
+
+func (t *tally) start(j *trace.Job, now sched.Time) {
+	a := t.touch(j, now)
+	a.wait(j.GPUs, -1)
+	a.using += int64(j.GPUs)
+}
+
+// stop counts a run that ends now.
+func (t *tally) stop(j *trace.Job, since, now sched.Time) {
+	a := t.touch(j, now)
+	a.using -= int64(j.GPUs)
+	inside := min(now, t.window[1]) - max(since, t.window[0])
+	a.busy += int64(j.GPUs) * max(int64(inside), 0)
+}
+
+// end counts a job that is done.
+func (t *tally) end(j *trace.Job, now sched.Time) {
+	a := t.touch(j, now)
+	took := int64(now - submitted(j))
+	a.times = append(a.times, took)
+	a.waits = append(a.waits, took-j.Duration.Milliseconds())
+}
+
+// lose counts a run that stopped early, and lets its job wait again.
+func (t *tally) lose(j *trace.Job, since, now sched.Time, why cause) {
+	a := t.touch(j, now)
+	a.wait(j.GPUs, 1)
+	a.lost += int64(j.GPUs) * int64(now-since)
+	if why == failed {
+		a.failures++
+	} else {
+		a.evictions++
+	}
+}
