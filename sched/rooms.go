@@ -38,7 +38,7 @@ const (
 	// partsPerGPU is the precision of parts: prices are simple fractions.
 	partsPerGPU = 60
 	// mostUnits is the precision of the other resource.
-	mostUnits = 512
+	mostUnits = 1024
 )
 
 // roomsOf returns the rooms of nodes like n for a resource. Nodes count as of
