@@ -98,7 +98,8 @@ func (f *Fleet) registerNode(ctx context.Context, s Spec, old *corev1.Node) (*co
 			return nil, err
 		}
 	}
-	if ready(old) && old.Status.DaemonEndpoints == want.Status.DaemonEndpoints && equality.Semantic.DeepEqual(old.Status.Allocatable, want.Status.Allocatable) {
+	if ready(old) && old.Status.DaemonEndpoints == want.Status.DaemonEndpoints &&
+		equality.Semantic.DeepEqual(old.Status.Allocatable, want.Status.Allocatable) {
 		return old, nil
 	}
 	next := old.DeepCopy()
