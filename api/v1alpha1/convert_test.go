@@ -199,6 +199,12 @@ func FuzzGPU(f *testing.F) {
 			t.Skip()
 		}
 		got, fieldErr := amountFields[0].parse(&q, 0)
+		if huge(q) { // more than can be written out here
+			if fieldErr == nil {
+				t.Errorf("%q was taken as %d micro-GPUs", text, got)
+			}
+			return
+		}
 		micro := new(big.Rat).Mul(rational(q), big.NewRat(1e6, 1))
 		valid := micro.IsInt() && micro.Sign() >= 0 && micro.Cmp(big.NewRat(1e12, 1)) <= 0
 		switch {
