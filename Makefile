@@ -49,8 +49,18 @@ bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler,
 	bin/bind -mode reclaim
 
 .PHONY: kill
-kill: ## Kill the scheduler 20 times while 2,000 pods are placed
+kill: ## Kill the scheduler 20 times, and the API server, while 2,000 pods are placed
 	$(GO) test ./test/kill -count 1 -timeout 30m -v -args -pods 2000 -kills 20
+
+# Each target, as its package and its name. FUZZTIME is for each of them.
+FUZZTIME ?= 60s
+FUZZ := sched/scenario:FuzzParse api/v1alpha1:FuzzGPU sim/openb:FuzzRead cli/quantity:FuzzParse \
+	kube/ask:FuzzShareWords kube/workload:FuzzParse kube/plan:FuzzRead kube/admit:FuzzHandler
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for FUZZTIME each (default 60s)
+	@set -e; for t in $(FUZZ); do echo "$$t"; \
+		$(GO) test ./$${t%%:*} -run '^$$' -fuzz "^$${t##*:}$$" -fuzztime $(FUZZTIME); done
 
 .PHONY: clean
 clean: ## Remove what was built

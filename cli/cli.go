@@ -22,6 +22,7 @@ import (
 
 	"github.com/weir-gpu/weir/cli/snapshot"
 	"github.com/weir-gpu/weir/cli/text"
+	"github.com/weir-gpu/weir/kube/plan/result"
 )
 
 // Parts are the rooms of Weir behind the commands. A nil part is one that the
@@ -32,7 +33,7 @@ type Parts struct {
 	// Snapshot reads the state of a cluster.
 	Snapshot func(context.Context, Clients, time.Time) (*snapshot.View, error)
 	// Plan says what the scheduler would do with objects from files.
-	Plan func(context.Context, PlanOptions) (*Plan, error)
+	Plan func(context.Context, PlanOptions) (*result.Plan, error)
 	// Up runs the embedded cluster until the context ends.
 	Up func(context.Context, UpOptions) error
 	// Scheduler runs the scheduler until the context ends.

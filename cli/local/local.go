@@ -170,7 +170,7 @@ func (r *rooms) startNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := simnode.New(simnode.Options{Config: r.c.Config(), Nodes: specs, Logger: r.log})
+	fleet, err := simnode.New(simnode.Options{Config: r.c.Config(), Nodes: specs, Logs: true, Logger: r.log})
 	if err != nil {
 		return err
 	}

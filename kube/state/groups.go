@@ -48,6 +48,7 @@ func (s *State) joinGroup(id string) {
 		p.first = first
 		if first != (workload.Ref{}) {
 			s.root(first).pods.add(id)
+			s.lookUpPod(first)
 		}
 	}
 	if first == (workload.Ref{}) {
@@ -62,8 +63,16 @@ func (s *State) joinGroup(id string) {
 			name = "" // one gang with the others that do not say
 		}
 	}
+	if top.Group == workload.PodKind.Group && top.Kind == workload.PodKind.Kind {
+		name = ownedGroup
+	}
 	s.joinGroupOf(id, p, top, top.ID(name))
 }
+
+// ownedGroup are the pods that belong to a pod that belongs to nothing, as the
+// executors of a Spark driver do. They come after it: they are a workload of
+// their own.
+const ownedGroup = "owned"
 
 func (s *State) leaveRoot(id string, p *pod) {
 	if p.first != (workload.Ref{}) {

@@ -104,7 +104,23 @@ func (s *State) hang(ref workload.Ref, r *root, above workload.Ref) {
 	r.above = above
 	if above != (workload.Ref{}) {
 		s.root(above).children[ref] = struct{}{}
+		s.lookUpPod(above)
 	}
+}
+
+// lookUpPod makes a root of a pod that is known already, where other objects
+// turn out to belong to it. Few pods are roots, so the others are none.
+func (s *State) lookUpPod(ref workload.Ref) {
+	if ref.Group != workload.PodKind.Group || ref.Kind != workload.PodKind.Kind || s.roots[ref].obj != nil {
+		return
+	}
+	if p := s.pods[ref.Namespace+"/"+ref.Name]; p != nil && !p.deleted {
+		s.setRoot(p.obj)
+	}
+}
+
+func podRef(p *corev1.Pod) workload.Ref {
+	return workload.Ref{Kind: workload.PodKind.Kind, Namespace: p.Namespace, Name: p.Name}
 }
 
 // touchPodsUnder marks the pods whose root may have become another.
