@@ -43,6 +43,7 @@ func (s *Scheduler) lead(ctx context.Context, work func(context.Context) error) 
 				endElection()
 			},
 			OnStoppedLeading: func() {},
+			OnNewLeader:      s.health.leader,
 		},
 	})
 	if err != nil {
