@@ -33,6 +33,9 @@ func (s *Server) note(c watch.Change) {
 		keep(s.departments, o.Name, o, c.Gone)
 	case *v1alpha1.Project:
 		keep(s.projects, o.Name, o, c.Gone)
+		s.move()
+	case *v1alpha1.WorkloadRule:
+		s.move() // once its kinds are in force, as that is looked at later
 	case *v1alpha1.NodePool:
 		keep(s.pools, o.Name, true, c.Gone && o.Name != v1alpha1.DefaultPool)
 	}

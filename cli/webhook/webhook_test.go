@@ -32,7 +32,7 @@ import (
 )
 
 func server() *Server {
-	return newServer(slog.New(slog.DiscardHandler), admit.NewTemplates(fake.NewClientset().ResourceV1()))
+	return newServer(slog.New(slog.DiscardHandler), fake.NewClientset())
 }
 
 func node(name, gpus string) *corev1.Node {
