@@ -187,7 +187,13 @@ func TestRefused(t *testing.T) {
 			`spec.pools.name: Forbidden: Department has no such field; check its spelling and indentation` + "\n" +
 				`spec.pools: Invalid value: "object": spec.pools in body must be of type array: "object"`},
 		"a rule without pods": {rule("{object: {apiVersion: a/v1, kind: A}}"),
-			`spec.pods: Required value`},
+			`spec.pods: Invalid value: spec.pods is empty: say where the object's pod templates are, or set spec.nameLabel ` +
+				`if pods name their object by a label`},
+		"a rule with an empty list of pods": {rule("{object: {apiVersion: a/v1, kind: A}, pods: []}"),
+			`spec.pods: Invalid value: spec.pods is empty: say where the object's pod templates are, or set spec.nameLabel ` +
+				`if pods name their object by a label`},
+		"a rule that counts gangs of no pods": {rule("{object: {apiVersion: a/v1, kind: A}, nameLabel: a, groups: '2'}"),
+			`spec.groups: Invalid value: spec.groups counts gangs of spec.pods, which is empty: omit it, or write spec.pods`},
 		"a rule for a plural": {rule("{object: {apiVersion: batch, kind: jobs}, pods: [{name: a, template: object.spec.template}]}"),
 			`spec.object.apiVersion: Invalid value: "batch": write group/version, such as batch/v1` + "\n" +
 				`spec.object.kind: Invalid value: "jobs": write it as it stands in the object, such as Job`},

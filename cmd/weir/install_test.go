@@ -207,11 +207,11 @@ func (p *place) args() []string {
 // was given, is upgraded, loses a replica and is removed.
 func TestInstalled(t *testing.T) {
 	p := newPlace(t)
-	p.nodes()
 	created := p.apply()
 	if strings.Contains(created, "configured") || strings.Contains(created, "unchanged") {
 		t.Errorf("the first time all is created, but:\n%s", created)
 	}
+	p.nodes()
 	until(t, "the cluster takes Weir's own pods as they are", func() error {
 		pods, err := p.kube.CoreV1().Pods(install.Namespace).List(t.Context(), metav1.ListOptions{})
 		if err == nil && len(pods.Items) != 2 {
