@@ -87,6 +87,7 @@ func TestAccepted(t *testing.T) {
 		"a node pool":                    pool("{nodeSelector: {gpu: a100}, placement: {gpu: fgd, cpu: spread}, pricePerGPUHour: \"2.5\"}"),
 		"the default pool with no nodes": "kind: NodePool\nmetadata: {name: default}\nspec: {placement: {gpu: spread}}",
 		"a rule":                         rule(lws),
+		"a rule for label groups":        rule("{object: {apiVersion: a/v1, kind: A}, nameLabel: example.com/group, min: '2'}"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := check(t, text); got != "" {

@@ -95,6 +95,7 @@ func (s *Server) config(templates *admit.Templates) admit.Config {
 		ProjectOf: func(namespace string) string { return locked(s, func() string { return s.state.ProjectOf(namespace) }) },
 		Owners:    s.owners,
 		NodePools: func() []string { return locked(s, func() []string { return sortedKeys(s.pools) }) },
+		Overlaps:  s.overlaps,
 		Room:      func() admit.Room { return locked(s, s.room.sum) },
 		Rule: func(gk schema.GroupKind) *workload.Rule {
 			return locked(s, func() *workload.Rule { return s.state.Rules().For(gk) })
@@ -130,6 +131,19 @@ func (s *Server) scope() admit.Scope {
 		scope.Mapped = append(scope.Mapped, p.NamespaceNames()...)
 	}
 	return scope
+}
+
+// overlaps says which nodes of a pool other pools select too.
+func (s *Server) overlaps(p *v1alpha1.NodePool) []string {
+	var all []string
+	for _, o := range locked(s, func() []state.Overlap { return s.state.Overlaps(p) }) {
+		if o.Pool < p.Name {
+			all = append(all, o.Lost())
+		} else {
+			all = append(all, o.Won())
+		}
+	}
+	return all
 }
 
 func (s *Server) owners() ([]v1alpha1.Department, []v1alpha1.Project) {

@@ -279,6 +279,7 @@ func (p *place) work() {
 	eventually(t, "list --status running"+alice, "part")
 	p.crew()
 	eventually(t, "list"+alice, "crew")
+	p.ruleSays(`"workloads":1`)
 	must(t, "submit train huge --pods 2 --gpu 4 --image any"+alice)
 	eventually(t, "list --status waiting"+alice, "huge")
 	for _, line := range []string{

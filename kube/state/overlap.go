@@ -69,16 +69,16 @@ func (s *State) Overlapped() map[string]string {
 // Lost says it of the pool that comes second.
 func (o Overlap) Lost() string {
 	return fmt.Sprintf("%s that it selects, such as %s, belong to pool %s, which selects them too and comes first by "+
-		"name; select them in one pool only", nodes(o.Nodes), o.Node, o.Pool)
+		"name; select each node in one pool only", counted(o.Nodes), o.Node, o.Pool)
 }
 
 // Won says it of the pool that comes first.
 func (o Overlap) Won() string {
-	return fmt.Sprintf("%s that it selects, such as %s, are selected by pool %s too and leave it, as this one comes "+
-		"first by name; select them in one pool only", nodes(o.Nodes), o.Node, o.Pool)
+	return fmt.Sprintf("%s that it selects, such as %s, are taken from pool %s, which selects them too and comes "+
+		"later by name; select each node in one pool only", counted(o.Nodes), o.Node, o.Pool)
 }
 
-func nodes(n int) string {
+func counted(n int) string {
 	if n == 1 {
 		return "1 node"
 	}

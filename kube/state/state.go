@@ -149,6 +149,7 @@ func (s *State) Delete(obj any) []sched.Event {
 	switch o := obj.(type) {
 	case *corev1.Node:
 		s.node(o.Name).obj = nil
+		s.relabelled = true
 		s.dirty.nodes.add(o.Name)
 	case *corev1.Pod:
 		s.dropPod(podID(o))
