@@ -162,9 +162,9 @@ func (p *place) reach(r *replica) {
 	})
 }
 
-// user makes an account that has the role that is meant for people, and the
-// right to change what is in its own namespace.
-func (p *place) user(namespace, name string) {
+// user makes an account that has the roles that are meant for people, and the
+// right to change what is in its own namespace. It returns its kubeconfig.
+func (p *place) user(namespace, name string, roles ...string) string {
 	p.t.Helper()
 	ctx := p.t.Context()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -175,18 +175,21 @@ func (p *place) user(namespace, name string) {
 	role := func(name string) rbacv1.RoleRef {
 		return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 	}
-	_, err := p.kube.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name}, Subjects: subjects, RoleRef: role("weir-user"),
-	}, metav1.CreateOptions{})
-	if err != nil {
-		p.t.Fatal(err)
+	for _, r := range roles {
+		_, err := p.kube.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: name + "-" + r}, Subjects: subjects, RoleRef: role(r),
+		}, metav1.CreateOptions{})
+		if err != nil {
+			p.t.Fatal(err)
+		}
 	}
-	_, err = p.kube.RbacV1().RoleBindings(namespace).Create(ctx, &rbacv1.RoleBinding{
+	_, err := p.kube.RbacV1().RoleBindings(namespace).Create(ctx, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name}, Subjects: subjects, RoleRef: role("edit"),
 	}, metav1.CreateOptions{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	return p.as(namespace, name)
 }
 
 // apply installs, and returns what was done to each object.
@@ -262,12 +265,15 @@ func TestInstalled(t *testing.T) {
 func (p *place) work() {
 	t, kubeconfig := p.t, " --kubeconfig "+p.c.KubeconfigPath
 	p.teach()
-	must(t, "department create research --gpu 8"+kubeconfig)
-	must(t, "project create vision --department research --gpu 6 --namespaces ml"+kubeconfig)
-	must(t, "project create speech --department research --gpu 0"+kubeconfig)
-	must(t, "pool create spare --selector spare=yes"+kubeconfig)
-	p.user("ml", "alice")
-	alice := " -n ml --kubeconfig " + p.as("ml", "alice")
+	boss := " --kubeconfig " + p.user("default", "boss", "weir-user", "weir-admin")
+	must(t, "department create research --gpu 8"+boss)
+	must(t, "project create vision --department research --gpu 5 --namespaces ml"+boss)
+	must(t, "project set vision --gpu 6"+boss)
+	must(t, "project create speech --department research --gpu 0"+boss)
+	must(t, "pool create spare --selector spare=yes"+boss)
+	must(t, "pool create old --selector old=yes"+boss)
+	must(t, "pool delete old"+boss)
+	alice := " -n ml --kubeconfig " + p.user("ml", "alice", "weir-user")
 
 	p.refusals()
 	// The second borrows all of both nodes, and gives it back.
