@@ -121,7 +121,7 @@ func adjust[C configuration](ctx context.Context, client configurations[C], chan
 // changed, but not for each of many changes.
 const (
 	settle    = 300 * time.Millisecond
-	lookAgain = time.Minute
+	lookAgain = 15 * time.Second // an upgrade sets back what Weir keeps in step
 	tryAgain  = 5 * time.Second
 )
 

@@ -241,7 +241,9 @@ func TestInstalled(t *testing.T) {
 		strings.Contains(again, "secret/weir-webhook configured") {
 		t.Errorf("an upgrade to the same:\n%s", again)
 	}
+	p.reach(a) // which the upgrade set back, and so what Weir adds: it comes again
 	p.refusals()
+	p.asksAboutCrews()
 
 	a.stop() // and gives the lead back
 	until(t, "the other replica decides", func() error { return b.is("/leaderz") })

@@ -83,8 +83,14 @@ func (p *place) teach() {
 		p.t.Fatal(err)
 	}
 	p.ruleSays(`"message":"in force"`)
+	p.asksAboutCrews()
+}
+
+// asksAboutCrews waits until the API server brings the kind to the webhook.
+func (p *place) asksAboutCrews() {
+	p.t.Helper()
 	until(p.t, "the webhook is asked about the kind", func() error {
-		v, err := p.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(ctx, install.Name,
+		v, err := p.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(p.t.Context(), install.Name,
 			metav1.GetOptions{})
 		if err == nil && !strings.Contains(v.String(), "crews") {
 			err = fmt.Errorf("it is asked about %v", v.Webhooks[1].Rules)
