@@ -57,7 +57,7 @@ k in ['gpu-fraction', 'gpu-memory', 'gpu-fraction-num-devices']))`
 func Mutating(e Endpoint, s Scope) *admissionregistrationv1.MutatingWebhookConfiguration {
 	labelled := metav1.LabelSelectorRequirement{Key: ask.Project, Operator: metav1.LabelSelectorOpExists}
 	others := []metav1.LabelSelectorRequirement{unlabelled, notSystem()}
-	projects := pods(e, labelledPods, admissionregistrationv1.Fail, labelled)
+	projects := pods(e, labelledPods, admissionregistrationv1.Fail, labelled, notSystem())
 	asking := pods(e, askingPods, admissionregistrationv1.Fail, others...)
 	asking.MatchConditions = []admissionregistrationv1.MatchCondition{{Name: "asks-for-weir", Expression: asksForWeir}}
 	rest := pods(e, otherPods, admissionregistrationv1.Ignore, others...)

@@ -83,6 +83,7 @@ func TestEachPodComesOnce(t *testing.T) {
 		{"share of a mapped namespace", named("ml"), annotatedPod(ask.GPUFraction), "mapped.pods.weir.dev Fail"},
 		{"mapped and labelled", both, corev1.Pod{}, "projects.pods.weir.dev Fail"},
 		{"system pod", named("kube-system"), corev1.Pod{}, ""},
+		{"system pod, labelled", map[string]string{ask.Project: "nlp", corev1.LabelMetadataName: "kube-system"}, corev1.Pod{}, ""},
 		{"pod of Weir itself", named("weir-system"), annotatedPod(ask.GPUFraction), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
