@@ -275,7 +275,13 @@ func (p *place) work() {
 	p.teach()
 	boss := " --kubeconfig " + p.user("default", "boss", "weir-user", "weir-admin")
 	must(t, "department create research --gpu 8"+boss)
-	must(t, "project create vision --department research --gpu 5 --namespaces ml"+boss)
+	until(t, "the webhook sees the department", func() error {
+		code, _, stderr := weir(t, "project create vision --department research --gpu 5 --namespaces ml"+boss)
+		if code != 0 {
+			return fmt.Errorf("exit %d: %s", code, stderr)
+		}
+		return nil
+	})
 	must(t, "project set vision --gpu 6"+boss)
 	must(t, "project create speech --department research --gpu 0"+boss)
 	must(t, "pool create spare --selector spare=yes"+boss)
