@@ -16,6 +16,15 @@ help: ## List the targets
 build: ## Build bin/weir
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/weir
 
+# IMAGE is what `make image` calls the image; DOCKER can be podman.
+IMAGE   ?= weir:$(VERSION)
+DOCKER  ?= docker
+
+.PHONY: image
+image: ## Build a container image (not exercised by the project's own checks)
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/image/weir ./cmd/weir
+	$(DOCKER) build -f Dockerfile -t $(IMAGE) bin/image
+
 .PHONY: demo
 demo: build ## Build, start a cluster here and replay the openb trace on it
 	$(BIN) up --replay openb --fresh

@@ -120,7 +120,7 @@ quotas. Without a cluster, weir plan says what the scheduler would do with
 objects from files, and weir up starts a cluster with simulated GPUs here.`,
 		"work", "Work:", s.submit(), s.list(), s.describe(), s.explain(), s.logs(), s.suspend(), s.resume(), s.delete(),
 		"cluster", "Cluster:", s.top(), s.node(), s.pool(), s.department(), s.project(),
-		"run", "Running Weir:", s.plan(), s.simulate(), s.up(), s.scheduler(),
+		"run", "Running Weir:", s.plan(), s.simulate(), s.up(), s.install(), s.uninstall(), s.scheduler(),
 	)
 	if s.program != "weir" {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: s.program}

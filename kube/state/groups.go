@@ -112,6 +112,7 @@ func (s *State) joinGroupOf(id string, p *pod, top workload.Ref, to string) {
 		s.namespace(g.space).groups.add(to)
 		if top != (workload.Ref{}) {
 			s.root(top).groups.add(to)
+			s.tally(top).workloads++
 		}
 	}
 	i, _ := slices.BinarySearch(g.members, id)
@@ -246,6 +247,7 @@ func (s *State) forgetGroup(id string, g *group) {
 	}
 	if g.root != (workload.Ref{}) {
 		s.root(g.root).groups.remove(id)
+		s.tally(g.root).workloads--
 		s.forget(g.root)
 	}
 }
