@@ -29,6 +29,10 @@ func (e *Engine) try(en *entry) {
 			e.sleep(en, blockAccount, why, where)
 			return
 		}
+		if en.unsearched {
+			e.sleep(en, blockPlanning, ReasonQueued, nil)
+			return
+		}
 	}
 	if en.plan == nil && e.roomElsewhere(w, en, groups) { // nobody has to give way
 		en.doubt = doubt{}
@@ -78,16 +82,17 @@ func (e *Engine) wouldStart(w *workload, x *entry, groups []group) bool {
 	return held != nil
 }
 
-// placeAnyhow begins a transaction and places the groups in it, in their order
-// or, should that fail, in the opposite one. When it succeeds the caller ends
-// the transaction; when not it is ended.
+// placeAnyhow begins a transaction and places the groups in it, one after the
+// other or, should that fail, by searching. When it succeeds the caller ends the
+// transaction; when not it is ended. A search that effort does not allow is
+// noted in the entry.
 func (e *Engine) placeAnyhow(w *workload, en *entry, groups []group) (held []*holding, where *account, why Reason) {
 	e.begin()
 	if held, where, why = e.placeNow(w, en, groups); held == nil && len(groups) > 1 {
 		e.back(0)
-		groups = slices.Clone(groups)
-		slices.Reverse(groups)
-		held, where, why = e.placeNow(w, en, groups)
+		if en.unsearched = e.deciding && e.effort <= 0; !en.unsearched {
+			held = e.search(w, en, groups)
+		}
 	}
 	if held == nil {
 		e.rollback()
@@ -135,6 +140,11 @@ func (e *Engine) lay(p *pod, s *shape, n *node, v view) *holding {
 	if parts == nil {
 		return nil
 	}
+	return e.hold(p, s, n, parts)
+}
+
+// hold makes a holding of parts of n for p, not yet put.
+func (e *Engine) hold(p *pod, s *shape, n *node, parts []part) *holding {
 	return &holding{
 		node: n, pod: p, w: p.w, shape: p.shape, parts: parts,
 		need: e.resize(s.need), charge: e.chargeOf(s, n, parts),

@@ -44,6 +44,8 @@ type entry struct {
 	doubt  doubt
 	round  uint64 // Engine.round when last tried
 	plan   *plan  // unfinished planning
+
+	unsearched bool // there was no effort left to search a place for its gang
 }
 
 // block is what a sleeping entry waits for.
