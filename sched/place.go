@@ -25,12 +25,12 @@ func (e *Engine) try(en *entry) {
 			e.start(w, held)
 			return
 		}
-		if where != nil {
-			e.sleep(en, blockAccount, why, where)
-			return
-		}
 		if en.unsearched {
 			e.sleep(en, blockPlanning, ReasonQueued, nil)
+			return
+		}
+		if where != nil { // till devices are free of which it takes less, or more of the account
+			e.sleep(en, blockCapacity, why, nil)
 			return
 		}
 	}
@@ -83,15 +83,15 @@ func (e *Engine) wouldStart(w *workload, x *entry, groups []group) bool {
 }
 
 // placeAnyhow begins a transaction and places the groups in it, one after the
-// other or, should that fail, by searching. When it succeeds the caller ends the
+// other or, should pods take from each other what they need, by searching. When it succeeds the caller ends the
 // transaction; when not it is ended. A search that effort does not allow is
 // noted in the entry.
 func (e *Engine) placeAnyhow(w *workload, en *entry, groups []group) (held []*holding, where *account, why Reason) {
 	e.begin()
-	if held, where, why = e.placeNow(w, en, groups); held == nil && len(groups) > 1 {
+	if held, where, why = e.placeNow(w, en, groups); held == nil && (len(groups) > 1 || where != nil) {
 		e.back(0)
 		if en.unsearched = e.deciding && e.effort <= 0; !en.unsearched {
-			held = e.search(w, en, groups)
+			held = e.search(w, en, groups, where != nil)
 		}
 	}
 	if held == nil {

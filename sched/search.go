@@ -5,9 +5,11 @@ import (
 	"slices"
 )
 
-// search places a gang of unequal pods, of which each kind may take what
-// another needs: kind by kind, those with the least to choose from first, each
-// where it harms the others least, going back where that leads nowhere.
+// search places a gang whose pods may take what others of it need: kind by
+// kind, those with the least to choose from first, each where it harms the
+// others least, going back where that leads nowhere. What one pod may take from
+// another is devices, and quota, where a request by memory is charged less on
+// larger devices.
 //
 // It is bounded by a number of steps, which count as planning, and it is asked
 // only when the sums leave room for every kind but placing one after the other
@@ -17,7 +19,8 @@ type search struct {
 	w    *workload
 	acct *account
 	pool *pool
-	left int // steps
+	dear bool // quota or limit is short: what is charged least comes first
+	left int  // steps
 	held []*holding
 }
 
@@ -30,8 +33,8 @@ const (
 
 // search runs inside a transaction, which the caller ends. It changes nothing
 // when it finds nothing.
-func (e *Engine) search(w *workload, en *entry, groups []group) []*holding {
-	s := &search{e: e, w: w, acct: en.acct, pool: en.pool, left: searchSteps}
+func (e *Engine) search(w *workload, en *entry, groups []group, dear bool) []*holding {
+	s := &search{e: e, w: w, acct: en.acct, pool: en.pool, dear: dear, left: searchSteps}
 	slack := func(g group) int64 { return e.tree(g.shape, s.pool).sum / int64(len(g.pods)) }
 	order := slices.Clone(groups)
 	slices.SortStableFunc(order, func(a, b group) int { return cmp.Compare(slack(a), slack(b)) })
@@ -111,9 +114,12 @@ func (s *search) nodes(groups []group) []*node {
 	for _, g := range groups[1:] {
 		others = append(others, s.e.tree(g.shape, s.pool))
 	}
-	type place struct{ harm, score, slots int64 }
+	type place struct{ charge, harm, score, slots int64 }
 	of := func(n *node) place {
 		p := place{score: -t.score[n.leafAt], slots: t.slots[n.leafAt]}
+		if s.dear {
+			p.charge = s.e.leastCharge(t.shape, n)
+		}
 		for _, o := range others {
 			p.harm += o.slots[n.leafAt]
 		}
@@ -127,7 +133,7 @@ func (s *search) nodes(groups []group) []*node {
 	}
 	slices.SortFunc(out, func(a, b *node) int {
 		x, y := of(a), of(b)
-		return cmp.Or(cmp.Compare(x.harm, y.harm), cmp.Compare(x.score, y.score), cmp.Compare(x.slots, y.slots),
+		return cmp.Or(cmp.Compare(x.charge, y.charge), cmp.Compare(x.harm, y.harm), cmp.Compare(x.score, y.score), cmp.Compare(x.slots, y.slots),
 			cmp.Compare(a.rank, b.rank))
 	})
 	alike := 0
@@ -141,6 +147,19 @@ func (s *search) nodes(groups []group) []*node {
 		}
 	}
 	return kept
+}
+
+// leastCharge is the least that a part of a device of n is charged to s.
+func (e *Engine) leastCharge(s *shape, n *node) int64 {
+	least := int64(0)
+	for i := range n.devices {
+		if d := &n.devices[i]; e.partsOn(s, d, now) > 0 {
+			if c := e.cut(s, d.class).charge; least == 0 || c < least {
+				least = c
+			}
+		}
+	}
+	return least
 }
 
 // choices calls yield with the devices of n that one pod of s could have, the
