@@ -180,10 +180,7 @@ func (e *Engine) together(w *workload, p *pool, groups []group) (why Finding, ok
 // gateFindings checks quota and limit at every level of the owner tree.
 func (e *Engine) gateFindings(w *workload, p *pool, groups []group) []Finding {
 	var out []Finding
-	var demand vec
-	for _, g := range groups {
-		demand.add(e.suitedCharge(g.shape, p).times(int64(len(g.pods))))
-	}
+	demand := e.leastDemand(w, p, groups)
 	for a := p.accountOf(w); a.parent != nil; a = a.parent {
 		where := ownerTitle(a.name)
 		if !w.Preemptible {
@@ -194,6 +191,29 @@ func (e *Engine) gateFindings(w *workload, p *pool, groups []group) []Finding {
 			"nothing may exceed it")...)
 	}
 	return out
+}
+
+// leastDemand is the least that the groups would be charged: where they go, if
+// there is room for them, else on the nodes that suit them.
+func (e *Engine) leastDemand(w *workload, p *pool, groups []group) (sum vec) {
+	exact := true
+	for _, g := range groups {
+		sum.add(e.suitedCharge(g.shape, p).times(int64(len(g.pods))))
+		exact = exact && g.shape.ask.Part.MemoryMiB == 0
+	}
+	if exact || !e.roomFor(groups, p) {
+		return sum
+	}
+	e.begin()
+	defer e.rollback()
+	held := e.search(w, &entry{pool: p}, groups, true)
+	if held != nil {
+		sum = vec{}
+	}
+	for _, h := range held {
+		sum.add(h.charge)
+	}
+	return sum
 }
 
 // suitedCharge is floorCharge on the nodes that suit pods of s: a request by

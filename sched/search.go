@@ -17,7 +17,7 @@ import (
 type search struct {
 	e    *Engine
 	w    *workload
-	acct *account
+	acct *account // that has to allow it; nil when none has to
 	pool *pool
 	dear bool // quota or limit is short: what is charged least comes first
 	left int  // steps
@@ -84,7 +84,7 @@ func (s *search) placePods(groups []group, i int, nodes []*node, from int) bool 
 		found := e.choices(g.shape, n, func(parts []part) bool {
 			s.left -= laySteps
 			h := e.hold(g.pods[i], g.shape, n, parts)
-			if where, _ := s.acct.gate(h.charge, !s.w.Preemptible); where != nil || s.left <= 0 {
+			if s.left <= 0 || s.forbidden(h) {
 				return false
 			}
 			m := e.mark()
@@ -102,6 +102,14 @@ func (s *search) placePods(groups []group, i int, nodes []*node, from int) bool 
 		}
 	}
 	return false
+}
+
+func (s *search) forbidden(h *holding) bool {
+	if s.acct == nil {
+		return false
+	}
+	where, _ := s.acct.gate(h.charge, !s.w.Preemptible)
+	return where != nil
 }
 
 // nodes lists where pods of the first group fit, those first that are of the
