@@ -141,8 +141,8 @@ func (s *search) nodes(groups []group) []*node {
 	}
 	slices.SortFunc(out, func(a, b *node) int {
 		x, y := of(a), of(b)
-		return cmp.Or(cmp.Compare(x.charge, y.charge), cmp.Compare(x.harm, y.harm), cmp.Compare(x.score, y.score), cmp.Compare(x.slots, y.slots),
-			cmp.Compare(a.rank, b.rank))
+		return cmp.Or(cmp.Compare(x.charge, y.charge), cmp.Compare(x.harm, y.harm),
+			cmp.Compare(x.score, y.score), cmp.Compare(x.slots, y.slots), cmp.Compare(a.rank, b.rank))
 	})
 	alike := 0
 	var kept []*node
