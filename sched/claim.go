@@ -243,9 +243,17 @@ func (a *account) below(top *account) bool {
 
 // leanest drops every unit without which the pods still find places, the
 // costliest first, and returns the units left and the places. It looks at the
-// nodes that were gathered, and for very large plans only once.
+// nodes that were gathered and those that are cleared besides, and for very
+// large plans only once.
 func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []*holding) {
 	e := a.e
+	for _, u := range units {
+		for _, h := range u.held {
+			if h.node.pool == a.pool {
+				nodes = append(nodes, h.node)
+			}
+		}
+	}
 	nodes = slices.Compact(slices.SortedFunc(slices.Values(nodes), func(x, y *node) int { return cmp.Compare(x.rank, y.rank) }))
 	place := func(units []unit) []*holding {
 		e.begin()

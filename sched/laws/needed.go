@@ -119,14 +119,15 @@ func (r Round) keepable(taken []sched.Decision) [][]string {
 	return out
 }
 
-func choices(from []string, n int) [][]string {
+// choices lists the ways to choose n of what is there.
+func choices[T any](from []T, n int) [][]T {
 	if n == 0 {
-		return [][]string{nil}
+		return [][]T{nil}
 	}
-	var out [][]string
+	var out [][]T
 	for i := range from {
 		for _, rest := range choices(from[i+1:], n-1) {
-			out = append(out, append([]string{from[i]}, rest...))
+			out = append(out, append([]T{from[i]}, rest...))
 		}
 	}
 	return out

@@ -266,9 +266,6 @@ func (w *World) restart() *Breach {
 	if len(w.Ledger.Held) > 0 {
 		return nil // places kept for successors are forgotten by a restart
 	}
-	if slices.ContainsFunc(w.Ledger.WaitingWorks(), w.Ledger.unequal) {
-		return nil // whether a gang of unequal pods is found a place depends on what was tried before
-	}
 	w.logf("restart")
 	e, err := w.fresh(w.Ledger)
 	if err != nil {
