@@ -1,9 +1,6 @@
 package sched
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // spare is how many ways to make room are looked for beyond the pods to place,
 // so that there is a choice.
@@ -239,46 +236,4 @@ func (a *account) below(top *account) bool {
 		}
 	}
 	return false
-}
-
-// leanest drops every unit without which the pods still find places, the
-// costliest first, and returns the units left and the places. It looks at the
-// nodes that were gathered, and for very large plans only once.
-func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []*holding) {
-	e := a.e
-	nodes = slices.Compact(slices.SortedFunc(slices.Values(nodes), func(x, y *node) int { return cmp.Compare(x.rank, y.rank) }))
-	place := func(units []unit) []*holding {
-		e.begin()
-		defer e.rollback()
-		for i := range units {
-			e.take(&units[i])
-		}
-		return a.settleOn(nodes, groups)
-	}
-	placed := place(units)
-	a.demand = e.demand(groups, a.pool)
-	const work = 4096
-	if placed == nil || len(units)*(len(units)+len(placed)) > work {
-		return units, placed
-	}
-	dearest := slices.SortedFunc(slices.Values(units), func(x, y unit) int {
-		return costCmp(costOf([]unit{y}), costOf([]unit{x}))
-	})
-	for _, u := range dearest {
-		fewer := slices.DeleteFunc(slices.Clone(units), func(x unit) bool { return sameUnit(x, u) })
-		if !a.mayTakeAll(fewer) {
-			continue
-		}
-		if p := place(fewer); p != nil {
-			units, placed = fewer, p
-		}
-	}
-	return units, placed
-}
-
-// mayTakeAll is entitled outside a transaction.
-func (a *asker) mayTakeAll(units []unit) bool {
-	a.e.begin()
-	defer a.e.rollback()
-	return a.entitled(units)
 }

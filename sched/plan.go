@@ -29,7 +29,7 @@ func pointCmp(a, b point) int {
 
 // mayClaim reports whether w's owners have a right to take anything at all.
 func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
-	if len(acct.victims) > 0 && acct.victims[0].priority < w.Priority {
+	if len(acct.victims) > 0 && acct.victims[0].priority < w.Priority && acct.mayPreempt(w.Priority, demand, vec{1, 1, 1}) {
 		return true
 	}
 	for x := acct; x.parent != nil; x = x.parent {

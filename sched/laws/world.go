@@ -30,7 +30,9 @@ type World struct {
 	lost   map[string]sched.Owner
 	exits  []string // leaving pods, longest first
 	names  int
-	taken  map[[2]string]bool // victim and winner, since something other than their going happened
+	// taken is what each winner had when it took from each victim, since
+	// something other than their going happened.
+	taken map[turn]int
 }
 
 // peer is an engine that has to decide as the main one does, or law is broken.
@@ -39,6 +41,9 @@ type peer struct {
 	law    string
 }
 
+// turn is a victim and who took from it.
+type turn struct{ victim, winner string }
+
 // epoch is when histories begin.
 const epoch = sched.Time(1_000_000)
 
@@ -46,7 +51,7 @@ const epoch = sched.Time(1_000_000)
 func NewWorld(fitness sched.Fitness, makeEngine Maker) *World {
 	w := &World{
 		Ledger: NewLedger(fitness), make: makeEngine,
-		harmed: map[string]bool{}, taken: map[[2]string]bool{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
+		harmed: map[string]bool{}, taken: map[turn]int{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
 	}
 	w.Ledger.Now = epoch
 	w.main = w.engine()
@@ -95,7 +100,7 @@ func (w *World) step(s Step) *Breach {
 	w.Ledger.Now += 1000
 	w.harmed = map[string]bool{}
 	if s.Act != Leave && s.Act != Settle {
-		w.taken = map[[2]string]bool{}
+		w.taken = map[turn]int{}
 	}
 	if b := w.happen(s); b != nil {
 		return b
@@ -135,10 +140,11 @@ func (w *World) decide() *Breach {
 		if b := w.comparePeers(ds); b != nil {
 			return b
 		}
-		if b := w.record(ds); b != nil {
+		w.record(ds)
+		w.Ledger.Promised(w.main.Promises())
+		if b := w.takenBack(before, ds); b != nil {
 			return b
 		}
-		w.Ledger.Promised(w.main.Promises())
 		if b := CheckRound(Round{before, ds, w.Ledger, w.harmed}); b != nil {
 			return b
 		}
@@ -180,32 +186,55 @@ func (w *World) comparePeers(ds []sched.Decision) *Breach {
 	return nil
 }
 
-// record writes an answer into the ledger, and notices when somebody is
-// stopped for the sake of whom it was itself started since the last real change.
-func (w *World) record(ds []sched.Decision) *Breach {
+// record writes an answer into the ledger.
+func (w *World) record(ds []sched.Decision) {
 	moved := map[string]bool{}
 	for _, d := range ds {
 		w.logf("-> %s %s %s on %s %v for %s (%s)", d.Action, d.Workload, d.Pod, d.Grant.Node, d.Grant.Devices, d.For, d.Rule)
 		w.Ledger.Do(d)
-		if !takes(d) {
+		if takes(d) {
+			w.exits = append(w.exits, d.Pod)
+			moved[d.Workload] = moved[d.Workload] || d.Action == sched.Move
+		}
+	}
+	for _, id := range sortedKeys(moved) {
+		if moved[id] {
+			work := w.Ledger.Works[id] // told to the engines when the successors come
+			work.Moves--
+			w.Ledger.Works[id] = work
+		}
+	}
+}
+
+// takenBack notices when somebody is stopped for the sake of whom it was itself
+// given places since the last real change, and is left with no more than it had
+// before that.
+func (w *World) takenBack(before *Ledger, ds []sched.Decision) *Breach {
+	for _, d := range ds {
+		if d.Action != sched.Evict {
 			continue
 		}
-		w.exits = append(w.exits, d.Pod)
-		if d.Action == sched.Move {
-			moved[d.Workload] = true
-			continue
-		}
-		if w.taken[[2]string{d.For, d.Workload}] {
+		had, took := w.taken[turn{victim: d.For, winner: d.Workload}]
+		if took && w.Ledger.placed(d.Workload) <= had {
 			return &Breach{Settles, fmt.Errorf("%s took from %s, and now %s takes it back", d.Workload, d.For, d.For)}
 		}
-		w.taken[[2]string{d.Workload, d.For}] = true
-	}
-	for id := range moved {
-		work := w.Ledger.Works[id] // told to the engines when the successors come
-		work.Moves--
-		w.Ledger.Works[id] = work
+		t := turn{victim: d.Workload, winner: d.For}
+		if _, known := w.taken[t]; !known {
+			w.taken[t] = before.placed(d.For)
+		}
 	}
 	return nil
+}
+
+// placed counts the pods of a workload that run or are promised a place.
+func (l *Ledger) placed(workload string) int {
+	n := len(l.Of(workload, Pod.Running))
+	for _, h := range l.Held {
+		if h.Workload == workload {
+			n++
+		}
+	}
+	return n
 }
 
 func moves(ds []sched.Decision) bool {
