@@ -30,9 +30,9 @@ type World struct {
 	lost   map[string]sched.Owner
 	exits  []string // leaving pods, longest first
 	names  int
-	// taken is what each winner had when it took from each victim, since
+	// taken is what each winner's owner had when it took from each victim, since
 	// something other than their going happened.
-	taken map[turn]int
+	taken map[turn]sched.Amount
 }
 
 // peer is an engine that has to decide as the main one does, or law is broken.
@@ -51,7 +51,7 @@ const epoch = sched.Time(1_000_000)
 func NewWorld(fitness sched.Fitness, makeEngine Maker) *World {
 	w := &World{
 		Ledger: NewLedger(fitness), make: makeEngine,
-		harmed: map[string]bool{}, taken: map[turn]int{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
+		harmed: map[string]bool{}, taken: map[turn]sched.Amount{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
 	}
 	w.Ledger.Now = epoch
 	w.main = w.engine()
@@ -100,7 +100,7 @@ func (w *World) step(s Step) *Breach {
 	w.Ledger.Now += 1000
 	w.harmed = map[string]bool{}
 	if s.Act != Leave && s.Act != Settle {
-		w.taken = map[turn]int{}
+		w.taken = map[turn]sched.Amount{}
 	}
 	if b := w.happen(s); b != nil {
 		return b
@@ -206,16 +206,16 @@ func (w *World) record(ds []sched.Decision) {
 	}
 }
 
-// takenBack notices when somebody is stopped for the sake of whom it was itself
-// given places since the last real change, and is left with no more than it had
-// before that.
+// takenBack notices when somebody is stopped for the sake of whom it took from
+// since the last real change, and its owner is left with no more than it had
+// before that. (With more, the owner grew meanwhile, and loses what it borrows.)
 func (w *World) takenBack(before *Ledger, ds []sched.Decision) *Breach {
 	for _, d := range ds {
 		if d.Action != sched.Evict {
 			continue
 		}
 		had, took := w.taken[turn{victim: d.For, winner: d.Workload}]
-		if took && w.Ledger.placed(d.Workload) <= had {
+		if took && exceeds(w.Ledger.placed(d.Workload), had, 0) == "" {
 			return &Breach{Settles, fmt.Errorf("%s took from %s, and now %s takes it back", d.Workload, d.For, d.For)}
 		}
 		t := turn{victim: d.Workload, winner: d.For}
@@ -226,15 +226,17 @@ func (w *World) takenBack(before *Ledger, ds []sched.Decision) *Breach {
 	return nil
 }
 
-// placed counts the pods of a workload that run or are promised a place.
-func (l *Ledger) placed(workload string) int {
-	n := len(l.Of(workload, Pod.Running))
-	for _, h := range l.Held {
-		if h.Workload == workload {
-			n++
-		}
+// placed is what a workload's owner has in pods that run or are promised places.
+func (l *Ledger) placed(workload string) (sum sched.Amount) {
+	owner := l.Works[workload].Owner
+	pools := map[string]bool{}
+	for _, n := range l.Nodes {
+		pools[n.Pool] = true
 	}
-	return n
+	for pool := range pools {
+		sum = add(sum, l.keeps(owner, pool))
+	}
+	return sum
 }
 
 func moves(ds []sched.Decision) bool {
