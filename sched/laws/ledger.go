@@ -253,6 +253,16 @@ func (l *Ledger) Started(workload string) sched.Time {
 	return first
 }
 
+// lastStarted returns when the workload's newest running pod began: one that was
+// started again has a minimum run time of its own.
+func (l *Ledger) lastStarted(workload string) sched.Time {
+	var last sched.Time
+	for _, p := range l.Of(workload, Pod.Running) {
+		last = max(last, p.Since)
+	}
+	return last
+}
+
 // PoolsOf returns the pools that a workload may use, in order.
 func (l *Ledger) PoolsOf(w sched.Workload) []string {
 	if len(w.Pools) > 0 {
