@@ -85,7 +85,8 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 	if exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority {
 		return nil
 	}
-	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(l.keeps(y, pool), theirs, pool)
+	keeps := add(l.Used(y, pool, staying), r.promisedToOthers(l, winner.ID, y, pool))
+	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(keeps, theirs, pool)
 	const rounding = 0.02
 	if mine.Priority == theirs.Priority && have*float64(theirs.Weight) <= (keep+rounding)*float64(mine.Weight) {
 		return nil
@@ -125,7 +126,7 @@ func (r Round) promisedToOthers(l *Ledger, winner, owner, pool string) sched.Amo
 		so.Held[id] = h
 	}
 	for id, h := range so.Held {
-		if h.Workload == winner || l.Pods[id].Grant.Node != "" {
+		if h.Workload == winner || l.Pods[id].Running() {
 			delete(so.Held, id)
 		}
 	}

@@ -30,9 +30,9 @@ type World struct {
 	lost   map[string]sched.Owner
 	exits  []string // leaving pods, longest first
 	names  int
-	// taken is what each winner's owner had when it took from each victim, since
+	// seen are the divisions of the cluster between which pods were evicted, since
 	// something other than their going happened.
-	taken map[turn]sched.Amount
+	seen map[string]bool
 }
 
 // peer is an engine that has to decide as the main one does, or law is broken.
@@ -41,9 +41,6 @@ type peer struct {
 	law    string
 }
 
-// turn is a victim and who took from it.
-type turn struct{ victim, winner string }
-
 // epoch is when histories begin.
 const epoch = sched.Time(1_000_000)
 
@@ -51,7 +48,7 @@ const epoch = sched.Time(1_000_000)
 func NewWorld(fitness sched.Fitness, makeEngine Maker) *World {
 	w := &World{
 		Ledger: NewLedger(fitness), make: makeEngine,
-		harmed: map[string]bool{}, taken: map[turn]sched.Amount{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
+		harmed: map[string]bool{}, seen: map[string]bool{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
 	}
 	w.Ledger.Now = epoch
 	w.main = w.engine()
@@ -100,7 +97,7 @@ func (w *World) step(s Step) *Breach {
 	w.Ledger.Now += 1000
 	w.harmed = map[string]bool{}
 	if s.Act != Leave && s.Act != Settle {
-		w.taken = map[turn]sched.Amount{}
+		w.seen = map[string]bool{}
 	}
 	if b := w.happen(s); b != nil {
 		return b
@@ -142,7 +139,7 @@ func (w *World) decide() *Breach {
 		}
 		w.record(ds)
 		w.Ledger.Promised(w.main.Promises())
-		if b := w.takenBack(before, ds); b != nil {
+		if b := w.circles(before, ds); b != nil {
 			return b
 		}
 		if b := CheckRound(Round{before, ds, w.Ledger, w.harmed}); b != nil {
@@ -206,37 +203,32 @@ func (w *World) record(ds []sched.Decision) {
 	}
 }
 
-// takenBack notices when somebody is stopped for the sake of whom it took from
-// since the last real change, and its owner is left with no more than it had
-// before that. (With more, the owner grew meanwhile, and loses what it borrows.)
-func (w *World) takenBack(before *Ledger, ds []sched.Decision) *Breach {
-	for _, d := range ds {
-		if d.Action != sched.Evict {
-			continue
-		}
-		had, took := w.taken[turn{victim: d.For, winner: d.Workload}]
-		if took && exceeds(w.Ledger.placed(d.Workload), had, 0) == "" {
-			return &Breach{Settles, fmt.Errorf("%s took from %s, and now %s takes it back", d.Workload, d.For, d.For)}
-		}
-		t := turn{victim: d.Workload, winner: d.For}
-		if _, known := w.taken[t]; !known {
-			w.taken[t] = before.placed(d.For)
-		}
+// circles notices when evictions lead back to a division that was before, with
+// nothing changed since: they would do so for ever.
+func (w *World) circles(before *Ledger, ds []sched.Decision) *Breach {
+	if !slices.ContainsFunc(ds, func(d sched.Decision) bool { return d.Action == sched.Evict }) {
+		return nil
+	}
+	w.seen[before.division()] = true
+	now := w.Ledger.division()
+	if w.seen[now] {
+		return &Breach{Settles, fmt.Errorf("after evictions, places are divided again as they were: %s", now)}
 	}
 	return nil
 }
 
-// placed is what a workload's owner has in pods that run or are promised places.
-func (l *Ledger) placed(workload string) (sum sched.Amount) {
-	owner := l.Works[workload].Owner
-	pools := map[string]bool{}
-	for _, n := range l.Nodes {
-		pools[n.Pool] = true
+// division tells how many pods of each workload run or are promised places.
+func (l *Ledger) division() string {
+	n := map[string]int{}
+	for _, p := range l.Pods {
+		if p.Running() {
+			n[p.Workload]++
+		}
 	}
-	for pool := range pools {
-		sum = add(sum, l.keeps(owner, pool))
+	for _, h := range l.Held {
+		n[h.Workload]++
 	}
-	return sum
+	return fmt.Sprint(n)
 }
 
 func moves(ds []sched.Decision) bool {
