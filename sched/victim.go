@@ -110,8 +110,9 @@ func (a *asker) mayTake(u *unit) bool {
 	if x.priority != y.priority {
 		return x.priority > y.priority
 	}
-	return x.weight > 0 && ratioCmp(x.standing(after, false), x.weight,
-		y.standing(y.used.minus(gone), false), y.weight) <= 0
+	left := y.standing(y.used.minus(gone), false)
+	return x.weight > 0 && ratioLess(x.standing(x.used, false), x.weight, left, y.weight) &&
+		ratioCmp(x.standing(after, false), x.weight, left, y.weight) <= 0
 }
 
 // mayPreempt reports whether work of a priority that asks for demand may take
