@@ -118,12 +118,14 @@ func (e *Engine) keep(b *booking) bool {
 	return true
 }
 
-// recall takes back promises that quotas and limits no longer allow, and those
-// whose places will not be free even when all that is leaving has left: a fact
-// took them. The newest go first.
+// recall takes back promises that quotas and limits no longer allow, those of
+// gangs that lost pods and would start below their minimum, and those whose
+// places will not be free even when all that is leaving has left: a fact took
+// them. The newest go first.
 func (e *Engine) recall() {
 	for _, b := range slices.Backward(slices.Clone(e.bookings)) {
-		if b.w.booking == b && (b.holdings[0].acct().exceeded(!b.w.Preemptible) || !b.tenable()) {
+		w := b.w
+		if w.booking == b && (b.holdings[0].acct().exceeded(!w.Preemptible) || len(w.placed) < w.Min || !b.tenable()) {
 			e.unbook(b)
 		}
 	}

@@ -23,9 +23,6 @@ type Ledger struct {
 	// pods that were moved, by the name of the pod that left.
 	Held  map[string]sched.Promise
 	seats map[string]seat
-	// Crippled holds the workloads that run below their minimum because pods
-	// ended, nodes vanished or binds failed.
-	Crippled map[string]bool
 }
 
 // Pod is one pod as the ledger knows it.
@@ -60,8 +57,7 @@ func NewLedger(fitness sched.Fitness) *Ledger {
 		Foreign: map[string]sched.Occupied{},
 		Held:    map[string]sched.Promise{},
 
-		Crippled: map[string]bool{},
-		seats:    map[string]seat{},
+		seats: map[string]seat{},
 	}
 }
 
@@ -76,13 +72,11 @@ func (l *Ledger) Clone() *Ledger {
 	c.Foreign = maps.Clone(l.Foreign)
 	c.Held = maps.Clone(l.Held)
 	c.seats = maps.Clone(l.seats)
-	c.Crippled = maps.Clone(l.Crippled)
 	return &c
 }
 
 // Tell records an event.
 func (l *Ledger) Tell(ev sched.Event) {
-	defer l.cripple()
 	switch ev := ev.(type) {
 	case sched.NodeSet:
 		l.Nodes[ev.Node.Name] = ev.Node
