@@ -164,6 +164,10 @@ func (r Round) startsBeside(winner string, need []gain, taken []sched.Decision, 
 	w := l.Works[winner]
 	keeping := func(p Pod, _ sched.Workload) bool { return stays(p) }
 	return slices.ContainsFunc(r.Before.poolsFor(w), func(pool string) bool {
-		return l.couldBeCharged(w, pool, asks, keeping) && fits(l.rooms(pool, stays, everyPromise), asks, l.allowedOn)
+		left := stays
+		if pool != need[0].pool { // there, only what is free already has to be taken first
+			left = everyGrant
+		}
+		return l.couldBeCharged(w, pool, asks, keeping) && fits(l.rooms(pool, left, everyPromise), asks, l.allowedOn)
 	})
 }
