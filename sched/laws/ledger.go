@@ -163,8 +163,9 @@ func (l *Ledger) Promised(promises []sched.Promise) {
 	}
 	for pod, s := range l.seats {
 		_, known := l.Works[s.Workload]
-		_, there := l.Nodes[s.Grant.Node]
-		if !known || !there || s.until <= l.Now {
+		n, there := l.Nodes[s.Grant.Node]
+		sick := slices.ContainsFunc(s.Grant.Devices, func(d sched.Share) bool { return device(n, d.Device).Unhealthy })
+		if !known || !there || n.Unschedulable || sick || s.until <= l.Now {
 			delete(l.seats, pod)
 			continue
 		}
