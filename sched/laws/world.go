@@ -30,8 +30,8 @@ type World struct {
 	lost   map[string]sched.Owner
 	exits  []string // leaving pods, longest first
 	names  int
-	// seen are the divisions of the cluster between which pods were evicted, since
-	// something other than their going happened.
+	// seen are the divisions of the cluster to which evictions led, since something
+	// other than the going of pods happened.
 	seen map[string]bool
 }
 
@@ -139,7 +139,7 @@ func (w *World) decide() *Breach {
 		}
 		w.record(ds)
 		w.Ledger.Promised(w.main.Promises())
-		if b := w.circles(before, ds); b != nil {
+		if b := w.circles(ds); b != nil {
 			return b
 		}
 		if b := CheckRound(Round{before, ds, w.Ledger, w.harmed}); b != nil {
@@ -205,15 +205,15 @@ func (w *World) record(ds []sched.Decision) {
 
 // circles notices when evictions lead back to a division that was before, with
 // nothing changed since: they would do so for ever.
-func (w *World) circles(before *Ledger, ds []sched.Decision) *Breach {
+func (w *World) circles(ds []sched.Decision) *Breach {
 	if !slices.ContainsFunc(ds, func(d sched.Decision) bool { return d.Action == sched.Evict }) {
 		return nil
 	}
-	w.seen[before.division()] = true
 	now := w.Ledger.division()
 	if w.seen[now] {
 		return &Breach{Settles, fmt.Errorf("after evictions, places are divided again as they were: %s", now)}
 	}
+	w.seen[now] = true
 	return nil
 }
 
