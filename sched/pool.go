@@ -23,11 +23,12 @@ type pool struct {
 	// dorms are the entries that wait for capacity; see sleep.go.
 	dorms      []*dorm
 	dormIndex  map[string]int
-	leaving    int  // places of pods that are being stopped
-	planning   int  // sleepers whose planning goes on
-	crowded    bool // sleepers were left behind though there is room
-	unreviewed bool // changes were not yet held against all sleepers
-	cursor     int  // the dormitory at which the review goes on
+	leaving    int    // places of pods that are being stopped
+	planning   int    // sleepers whose planning goes on
+	crowded    bool   // sleepers were left behind though there is room
+	unreviewed bool   // changes were not yet held against all sleepers
+	cursor     int    // the dormitory at which the review goes on
+	reviews    uint64 // how many reviews began
 
 	// log is the list of nodes that changed, oldest first; trees read it from
 	// where they stopped. logBase is the place of log[0].

@@ -138,7 +138,7 @@ func (l *Ledger) takeable(w sched.Workload, pool string, asks []sched.Ask) []uni
 		if !v.Preemptible || v.Owner == w.Owner || len(run) == 0 || l.PoolOf(run[0]) != pool || len(run) != v.Min {
 			continue
 		}
-		if int64(l.Now-l.Started(id)) < v.MinRuntime || len(l.Chain(v.Owner)) == 0 {
+		if int64(l.Now-l.lastStarted(id)) < v.MinRuntime || len(l.Chain(v.Owner)) == 0 {
 			continue
 		}
 		if l.withinQuota(last(l.below(w.Owner, v.Owner)), pool, asks) {
