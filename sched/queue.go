@@ -43,6 +43,8 @@ type entry struct {
 	doubt  doubt
 	round  uint64 // Engine.round when last tried
 	plan   *plan  // unfinished planning
+
+	unsearched bool // there was no effort left to search a place for its gang
 }
 
 // block is what a sleeping entry waits for.
@@ -87,6 +89,10 @@ func (e *Engine) requeue(w *workload) {
 	if w.declared && e.owners[w.Owner] != nil {
 		wants = w.wants()
 	}
+	if len(wants) <= 1 && len(w.wishes) <= 1 {
+		e.requeueOne(w, wants)
+		return
+	}
 	keys := make([]queueKey, len(wants))
 	for i, groups := range wants {
 		keys[i] = e.queueKey(w, groups)
@@ -112,6 +118,33 @@ func (e *Engine) requeue(w *workload) {
 		x.queue.heap.fix(x)
 		e.reorder(x.queue)
 	}
+}
+
+// requeueOne is requeue in the common case: one wish at most, before and after.
+func (e *Engine) requeueOne(w *workload, wants [][]group) {
+	if len(w.wishes) == 0 {
+		if len(wants) > 0 {
+			x := &wish{w: w, groups: wants[0]}
+			w.wishes = append(w.wishes, x)
+			e.enqueue(x, e.queueKey(w, x.groups))
+		}
+		return
+	}
+	x := w.wishes[0]
+	if len(wants) == 0 {
+		w.wishes = w.wishes[:0]
+		e.dequeue(x)
+		return
+	}
+	key := e.queueKey(w, wants[0])
+	x.groups, x.rank = wants[0], 0
+	if x.queue.key == key {
+		x.queue.heap.fix(x)
+		e.reorder(x.queue)
+		return
+	}
+	e.dequeue(x)
+	e.enqueue(x, key)
 }
 
 // enqueue puts x into the queue of that key.

@@ -23,9 +23,6 @@ type Ledger struct {
 	// pods that were moved, by the name of the pod that left.
 	Held  map[string]sched.Promise
 	seats map[string]seat
-	// Crippled holds the workloads that run below their minimum because pods
-	// ended, nodes vanished or binds failed.
-	Crippled map[string]bool
 }
 
 // Pod is one pod as the ledger knows it.
@@ -60,8 +57,7 @@ func NewLedger(fitness sched.Fitness) *Ledger {
 		Foreign: map[string]sched.Occupied{},
 		Held:    map[string]sched.Promise{},
 
-		Crippled: map[string]bool{},
-		seats:    map[string]seat{},
+		seats: map[string]seat{},
 	}
 }
 
@@ -76,13 +72,11 @@ func (l *Ledger) Clone() *Ledger {
 	c.Foreign = maps.Clone(l.Foreign)
 	c.Held = maps.Clone(l.Held)
 	c.seats = maps.Clone(l.seats)
-	c.Crippled = maps.Clone(l.Crippled)
 	return &c
 }
 
 // Tell records an event.
 func (l *Ledger) Tell(ev sched.Event) {
-	defer l.cripple()
 	switch ev := ev.(type) {
 	case sched.NodeSet:
 		l.Nodes[ev.Node.Name] = ev.Node
@@ -169,8 +163,9 @@ func (l *Ledger) Promised(promises []sched.Promise) {
 	}
 	for pod, s := range l.seats {
 		_, known := l.Works[s.Workload]
-		_, there := l.Nodes[s.Grant.Node]
-		if !known || !there || s.until <= l.Now {
+		n, there := l.Nodes[s.Grant.Node]
+		sick := slices.ContainsFunc(s.Grant.Devices, func(d sched.Share) bool { return device(n, d.Device).Unhealthy })
+		if !known || !there || n.Unschedulable || sick || s.until <= l.Now {
 			delete(l.seats, pod)
 			continue
 		}
@@ -251,6 +246,16 @@ func (l *Ledger) Started(workload string) sched.Time {
 		}
 	}
 	return first
+}
+
+// lastStarted returns when the workload's newest running pod began: one that was
+// started again has a minimum run time of its own.
+func (l *Ledger) lastStarted(workload string) sched.Time {
+	var last sched.Time
+	for _, p := range l.Of(workload, Pod.Running) {
+		last = max(last, p.Since)
+	}
+	return last
 }
 
 // PoolsOf returns the pools that a workload may use, in order.
