@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,14 +60,22 @@ const (
 
 // wishLess is the order inside a queue.
 func wishLess(a, b *wish) bool {
-	return cmp.Or(cmp.Compare(a.w.Submitted, b.w.Submitted), cmp.Compare(a.w.ID, b.w.ID)) < 0
+	x, y := a.w, b.w
+	switch {
+	case x == y:
+		return a.rank < b.rank
+	case x.Submitted != y.Submitted:
+		return x.Submitted < y.Submitted
+	}
+	return x.ID < y.ID
 }
 
 // entryLess is the order inside an owner: by priority, then submission.
 func entryLess(a, b *entry) bool {
-	x, y := a.queue.head, b.queue.head
-	return cmp.Or(cmp.Compare(y.w.Priority, x.w.Priority), cmp.Compare(x.w.Submitted, y.w.Submitted),
-		cmp.Compare(x.w.ID, y.w.ID), cmp.Compare(x.rank, y.rank)) < 0
+	if x, y := a.queue.key.priority, b.queue.key.priority; x != y {
+		return x > y
+	}
+	return wishLess(a.queue.head, b.queue.head)
 }
 
 // requeue puts w's wishes where they belong after anything about it changed.
