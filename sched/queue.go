@@ -59,25 +59,23 @@ const (
 )
 
 // wishLess is the order inside a queue.
-func wishLess(a, b *wish) bool { return workloadLess(a.w, b.w) }
-
-func workloadLess(a, b *workload) bool {
-	if a.Submitted != b.Submitted {
-		return a.Submitted < b.Submitted
+func wishLess(a, b *wish) bool {
+	x, y := a.w, b.w
+	switch {
+	case x == y:
+		return a.rank < b.rank
+	case x.Submitted != y.Submitted:
+		return x.Submitted < y.Submitted
 	}
-	return a.ID < b.ID
+	return x.ID < y.ID
 }
 
 // entryLess is the order inside an owner: by priority, then submission.
 func entryLess(a, b *entry) bool {
-	x, y := a.queue.head, b.queue.head
-	if x.w.Priority != y.w.Priority {
-		return x.w.Priority > y.w.Priority
+	if x, y := a.queue.key.priority, b.queue.key.priority; x != y {
+		return x > y
 	}
-	if x.w != y.w {
-		return workloadLess(x.w, y.w)
-	}
-	return x.rank < y.rank
+	return wishLess(a.queue.head, b.queue.head)
 }
 
 // requeue puts w's wishes where they belong after anything about it changed.

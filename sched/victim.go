@@ -60,7 +60,7 @@ func (a *asker) unit(h *holding) (unit, bool) {
 	}
 	if a.moving {
 		u.rule = Consolidate
-		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil
+		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil && !w.Suspended // whose successor would not start
 	}
 	return u, a.mayTake(&u)
 }

@@ -39,7 +39,9 @@ type Pod struct {
 // seat is a place that a pod was moved to, held for its successor.
 type seat struct {
 	sched.Promise
+	ask   sched.Ask
 	until sched.Time
+	used  bool // by a successor, which has it as a promise from then on
 }
 
 // seatFor is how long a seat is held when nobody comes: the engine's default.
@@ -108,7 +110,10 @@ func (l *Ledger) Tell(ev sched.Event) {
 func (l *Ledger) tellPod(ev sched.Event) {
 	switch ev := ev.(type) {
 	case sched.PodSet:
-		p := l.Pods[ev.Pod.ID]
+		p, known := l.Pods[ev.Pod.ID]
+		if !known {
+			l.sit(ev)
+		}
 		p.ID, p.Workload, p.Ask = ev.Pod.ID, ev.Workload, ev.Pod.Ask
 		l.Pods[p.ID] = p
 	case sched.PodGone:
@@ -134,11 +139,22 @@ func (l *Ledger) Do(d sched.Decision) {
 	case sched.Evict, sched.Move:
 		if d.Action == sched.Move {
 			p := sched.Promise{Workload: d.Workload, Pod: d.Pod, Grant: d.Grant}
-			l.seats[d.Pod] = seat{p, l.Now + seatFor}
+			l.seats[d.Pod] = seat{Promise: p, ask: l.Pods[d.Pod].Ask, until: l.Now + seatFor}
 		}
 		if p, ok := l.Pods[d.Pod]; ok {
 			p.Leaving = true
 			l.Pods[d.Pod] = p
+		}
+	}
+}
+
+// sit notes that a successor took a seat of its workload.
+func (l *Ledger) sit(ev sched.PodSet) {
+	for _, pod := range sortedKeys(l.seats) {
+		if s := l.seats[pod]; s.Workload == ev.Workload && !s.used && equalAsks(s.ask, ev.Pod.Ask) {
+			s.used = true
+			l.seats[pod] = s
+			return
 		}
 	}
 }
@@ -165,7 +181,7 @@ func (l *Ledger) Promised(promises []sched.Promise) {
 		_, known := l.Works[s.Workload]
 		n, there := l.Nodes[s.Grant.Node]
 		sick := slices.ContainsFunc(s.Grant.Devices, func(d sched.Share) bool { return device(n, d.Device).Unhealthy })
-		if !known || !there || n.Unschedulable || sick || s.until <= l.Now {
+		if s.used || !known || !there || n.Unschedulable || sick || s.until <= l.Now {
 			delete(l.seats, pod)
 			continue
 		}

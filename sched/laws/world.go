@@ -30,9 +30,10 @@ type World struct {
 	lost   map[string]sched.Owner
 	exits  []string // leaving pods, longest first
 	names  int
-	// seen are the divisions of the cluster to which evictions led, since something
-	// other than the going of pods happened.
-	seen map[string]bool
+	// seen are the divisions of the cluster between which pods were evicted, since
+	// something other than the going of pods happened; changed tells that it just did.
+	seen    map[string]bool
+	changed bool
 }
 
 // peer is an engine that has to decide as the main one does, or law is broken.
@@ -97,7 +98,7 @@ func (w *World) step(s Step) *Breach {
 	w.Ledger.Now += 1000
 	w.harmed = map[string]bool{}
 	if s.Act != Leave && s.Act != Settle {
-		w.seen = map[string]bool{}
+		w.seen, w.changed = map[string]bool{}, true
 	}
 	if b := w.happen(s); b != nil {
 		return b
@@ -139,9 +140,10 @@ func (w *World) decide() *Breach {
 		}
 		w.record(ds)
 		w.Ledger.Promised(w.main.Promises())
-		if b := w.circles(ds); b != nil {
+		if b := w.circles(before, ds); b != nil {
 			return b
 		}
+		w.changed = false
 		if b := CheckRound(Round{before, ds, w.Ledger, w.harmed}); b != nil {
 			return b
 		}
@@ -205,9 +207,12 @@ func (w *World) record(ds []sched.Decision) {
 
 // circles notices when evictions lead back to a division that was before, with
 // nothing changed since: they would do so for ever.
-func (w *World) circles(ds []sched.Decision) *Breach {
+func (w *World) circles(before *Ledger, ds []sched.Decision) *Breach {
 	if !slices.ContainsFunc(ds, func(d sched.Decision) bool { return d.Action == sched.Evict }) {
 		return nil
+	}
+	if !w.changed { // else promises may have fallen since they were told
+		w.seen[before.division()] = true
 	}
 	now := w.Ledger.division()
 	if w.seen[now] {
