@@ -1,8 +1,7 @@
 package sched
 
-// dense places where the least is lost of what the pods to come could use. It
-// looks at three things, all drawn from the mix of pods ([Config.Expect], or
-// what exists):
+// dense places where the least is lost of what the pods to come could use. What
+// comes is told by [Expect]. The rule looks at three things:
 //
 //   - what the holes that a part leaves on its device are worth (holes.go);
 //   - what CPU and memory a node has left for its free devices (rooms.go);
@@ -65,7 +64,7 @@ func (e *Engine) holeLoss(o *outlook, s *shape, d *device) (loss, least int64) {
 
 func (dense) device(e *Engine, s *shape, n *node, dev int, v view) int64 {
 	d := &n.devices[dev]
-	loss, _ := e.holeLoss(e.outlook(), s, d)
+	loss, _ := e.holeLoss(e.outlook, s, d)
 	return -loss*(wholeHole+1) - int64(d.hole()) // of equal ones the smallest hole
 }
 

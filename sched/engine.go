@@ -11,9 +11,6 @@ import (
 type Config struct {
 	// Fitness answers for classes of [Ask.Fit]; nil lets every pod fit.
 	Fitness Fitness
-	// Expect says which pods to expect, for placement rules that look ahead; nil
-	// lets them expect what exists.
-	Expect []Expected
 	// Effort bounds the planning (reclaim, preemption, consolidation) that one
 	// Decide does, in steps of about half a microsecond; 0 means DefaultEffort.
 	// What is left is done by the next; see [Engine.More].
@@ -21,12 +18,6 @@ type Config struct {
 	// PromiseFor is how long (ms) a place to which a pod was moved is held for
 	// its successor; 0 means DefaultPromiseFor.
 	PromiseFor int64
-}
-
-// Expected is a kind of pod and how common it is beside the others.
-type Expected struct {
-	Ask    Ask
-	Weight int64 // above 0, at most a million
 }
 
 // The defaults of [Config].
@@ -50,8 +41,9 @@ type Engine struct {
 	shapes     map[string]*shape
 	shapeList  []*shape
 	fitMemo    map[fitKey]string
-	mix        *mix // what pods there are, or are expected
-	told       bool // the mix is told; see Config.Expect
+	mix        *mix     // what pods there are, for the fgd rule
+	expected   *mix     // what pods are expected, as told by [Expect]; nil before
+	outlook    *outlook // of expected
 
 	nodes     []*node
 	nodeIndex map[string]*node
@@ -111,6 +103,7 @@ func New(cfg Config) *Engine {
 		classIndex: map[deviceClass]int32{},
 		kinds:      map[string]int32{},
 		densities:  map[density]int32{},
+		outlook:    newOutlook(&mix{}),
 		shapes:     map[string]*shape{},
 		fitMemo:    map[fitKey]string{},
 		credit:     mostCredit,
@@ -125,7 +118,6 @@ func New(cfg Config) *Engine {
 		queues:     map[queueKey]*queue{},
 	}
 	e.pool(DefaultPool)
-	e.expect(cfg.Expect)
 	return e
 }
 

@@ -14,19 +14,6 @@ import (
 // every score, changes seldom, and depends on what exists alone.
 type fgd struct{}
 
-// remix voids the scores of all fgd pools when the mix of pods has changed.
-func (e *Engine) remix() {
-	if e.mix != nil {
-		return
-	}
-	for _, p := range e.poolList {
-		if p.GPUPlacement == FGD || p.GPUPlacement == Dense {
-			p.log, p.logBase = nil, p.logBase+len(p.log)+1
-		}
-	}
-	e.currentMix()
-}
-
 // fragment is the free compute of n, in milli × 1e6, that pods of the mix
 // could not use, weighted by how common they are.
 func (e *Engine) fragment(n *node) int64 {

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// outlook is what the dense rule expects of the pods to come, worked out from a
-// mix when it is first asked for.
+// outlook is what the dense rule expects of the pods to come. Without any mix
+// it expects none: holes are worth nothing then, and nothing is scarce.
 type outlook struct {
 	mix   *mix
 	holes map[int32]*holes    // by device class
@@ -14,15 +14,8 @@ type outlook struct {
 	rooms map[roomsKey]*rooms // what nodes are worth
 }
 
-// outlook returns the outlook of the current mix.
-func (e *Engine) outlook() *outlook {
-	m := e.currentMix()
-	if m.ahead == nil {
-		m.ahead = &outlook{
-			mix: m, holes: map[int32]*holes{}, alike: map[string]*holes{}, rooms: map[roomsKey]*rooms{},
-		}
-	}
-	return m.ahead
+func newOutlook(m *mix) *outlook {
+	return &outlook{mix: m, holes: map[int32]*holes{}, alike: map[string]*holes{}, rooms: map[roomsKey]*rooms{}}
 }
 
 // holesOf returns what parts of devices of a class are worth.
@@ -103,7 +96,7 @@ type worth struct {
 
 // worthOf returns the worth of n.
 func (e *Engine) worthOf(n *node) *worth {
-	o := e.outlook()
+	o := e.outlook
 	w := &n.worth
 	if w.version == n.version && w.outlook == o && n.version != 0 {
 		return w

@@ -40,7 +40,7 @@ const (
 // scarcity returns the repaired scarcity of p.
 func (e *Engine) scarcity(p *pool) *scarcity {
 	x := &p.scarce
-	o := e.outlook()
+	o := e.outlook
 	end := p.logBase + len(p.log)
 	switch {
 	case x.outlook != o || x.read < p.logBase || len(x.free) != len(p.nodes) || end-x.read > len(p.nodes)/2+8:
