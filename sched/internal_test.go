@@ -134,13 +134,22 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 				got := e.tree(s, p)
 				want := &tree{shape: s, pool: p, read: -1}
 				e.repair(want)
+				best := e.top(got)
+				e.knowAll(got)
+				e.knowAll(want)
 				for leaf, n := range p.nodes {
-					slots, score, group := e.offer(want, n)
-					if slots != want.slots[leaf] || score != want.score[leaf] || group != want.group[leaf] {
+					alone := &tree{shape: s, pool: p}
+					e.build(alone)
+					e.offer(alone, leaf)
+					if alone.guess[leaf] {
+						e.know(alone, int32(leaf))
+					}
+					if alone.slots[leaf] != want.slots[leaf] || alone.score[leaf] != want.score[leaf] ||
+						alone.group[leaf] != want.group[leaf] {
 						t.Fatalf("shape %s: built anew, %s has another score than on its own", s.key, n.Name)
 					}
 				}
-				if got.sum != want.sum || !slices.Equal(got.score, want.score) || e.top(got) != e.top(want) {
+				if got.sum != want.sum || !slices.Equal(got.score, want.score) || best != e.top(want) {
 					t.Fatalf("shape %s: sum %d, best %d; built anew: sum %d, best %d", s.key, got.sum, e.top(got), want.sum, e.top(want))
 				}
 				checkHeaps(t, got)

@@ -117,6 +117,7 @@ func (s *search) forbidden(h *holding) bool {
 // alike, no more are listed than the group has pods.
 func (s *search) nodes(groups []group) []*node {
 	t := s.e.tree(groups[0].shape, s.pool)
+	s.e.knowAll(t)
 	s.left -= len(t.slots)/scanned + 1
 	var others []*tree
 	for _, g := range groups[1:] {
