@@ -131,6 +131,11 @@ func (e *Engine) setWorkload(w Workload) error {
 		return nil
 	}
 	w.Pools = distinct(w.Pools)
+	if w.Moves > x.Moves { // what stood in the way may be moved now
+		for _, h := range x.holdings() {
+			h.node.pool.hope.prey++
+		}
+	}
 	if x.declared && x.Owner == w.Owner && x.Preemptible == w.Preemptible && x.Priority == w.Priority {
 		x.Workload = w
 	} else {

@@ -57,6 +57,21 @@ func (s *story) suspend(c *cursor) error {
 	return s.tell(sched.WorkloadSet{Workload: w})
 }
 
+// budget: budget NAME moves N
+func (s *story) budget(c *cursor) error {
+	w, err := s.work(c)
+	if err != nil {
+		return err
+	}
+	if err := c.expect("moves"); err != nil {
+		return err
+	}
+	if w.Moves, err = c.int("how often it may still be moved"); err != nil {
+		return err
+	}
+	return s.tell(sched.WorkloadSet{Workload: w})
+}
+
 func (s *story) node(c *cursor) (sched.Node, error) {
 	name, err := c.next("the node's name")
 	if err != nil {

@@ -21,6 +21,7 @@ var statements = map[string]func(*story, *cursor) error{
 	"end":        (*story).end,
 	"delete":     (*story).remove,
 	"suspend":    (*story).suspend,
+	"budget":     (*story).budget,
 	"resume":     (*story).suspend,
 	"kill":       (*story).kill,
 	"cordon":     (*story).cordon,
