@@ -216,6 +216,28 @@ func (s *story) fail(c *cursor) error {
 	return nil
 }
 
+// began: began NAME in TIME
+func (s *story) began(c *cursor) error {
+	w, err := s.work(c)
+	if err != nil {
+		return err
+	}
+	if err := c.expect("in"); err != nil {
+		return err
+	}
+	var ahead int64
+	if err := value(&ahead, span)(c); err != nil {
+		return err
+	}
+	for _, p := range s.ledger.Of(w.ID, laws.Pod.Running) {
+		ev := sched.PodGranted{ID: p.ID, Grant: p.Grant, Since: s.ledger.Now + sched.Time(ahead)}
+		if err := s.tell(ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // again asks the engine once more.
 func (s *story) again(*cursor) error {
 	s.round = nil

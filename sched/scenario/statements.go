@@ -22,6 +22,7 @@ var statements = map[string]func(*story, *cursor) error{
 	"delete":     (*story).remove,
 	"suspend":    (*story).suspend,
 	"budget":     (*story).budget,
+	"began":      (*story).began,
 	"resume":     (*story).suspend,
 	"kill":       (*story).kill,
 	"cordon":     (*story).cordon,
