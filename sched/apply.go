@@ -65,6 +65,9 @@ func (e *Engine) setPool(p Pool) error {
 			return fmt.Errorf("pool %q: placement %q is not one of %q", p.Name, rule, Rules)
 		}
 	}
+	if p.SurplusRuntime < 0 {
+		return fmt.Errorf("pool %q: surplus run time %d ms is negative; use 0 or more", p.Name, p.SurplusRuntime)
+	}
 	q := e.pool(p.Name)
 	p.Name = q.Name
 	if q.Pool == p {
