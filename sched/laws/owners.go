@@ -31,12 +31,13 @@ func withinLimits(r Round) error {
 }
 
 // entry returns what an owner is guaranteed and allowed in a pool. One that
-// says nothing of a pool has no GPUs guaranteed there, no limit and a weight of 1.
+// says nothing of a pool has no GPUs guaranteed there and no limit.
 func (l *Ledger) entry(owner, pool string) sched.OwnerPool {
 	op, ok := l.Owners[owner].Pools[pool]
 	if !ok {
 		op.Quota = sched.Amount{CPU: sched.Unbounded, Memory: sched.Unbounded}
-		op.Limit, op.Weight = sched.NoLimit, 1
+		op.Limit = sched.NoLimit
+		op.Weight = 1
 	}
 	return op
 }
