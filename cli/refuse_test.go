@@ -73,6 +73,7 @@ func TestRefusals(t *testing.T) {
 		{"pool create new --selector a=b --placement best", 2, `--placement "best" is no way to place pods: write pack or spread or fgd`},
 		{"pool create new --selector a=b --cpu-placement fgd", 2, `--cpu-placement "fgd" is no way to place pods`},
 		{"pool create new --selector a=b --price free", 2, `--price: "free" is not a price`},
+		{"pool set old --surplus-runtime -5m", 2, `--surplus-runtime: "-5m" is not how long: write a duration such as 5m`},
 		{"pool set old", 2, "there is nothing to change"},
 		{"pool get odl", 3, `there is no pool "odl": did you mean old?`},
 		{"node get n9", 3, `there is no node "n9": did you mean n1 or n2 or n3?`},

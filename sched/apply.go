@@ -67,6 +67,9 @@ func (e *Engine) setPool(p Pool) error {
 			return fmt.Errorf("pool %q: placement %q is not one of %q", p.Name, rule, Rules)
 		}
 	}
+	if p.SurplusRuntime < 0 {
+		return fmt.Errorf("pool %q: surplus run time %d ms is negative; use 0 or more", p.Name, p.SurplusRuntime)
+	}
 	q := e.pool(p.Name)
 	p.Name = q.Name
 	if q.Pool == p {
@@ -133,6 +136,11 @@ func (e *Engine) setWorkload(w Workload) error {
 		return nil
 	}
 	w.Pools = distinct(w.Pools)
+	if w.Moves > x.Moves { // what stood in the way may be moved now
+		for _, h := range x.holdings() {
+			h.node.pool.hope.prey++
+		}
+	}
 	if x.declared && x.Owner == w.Owner && x.Preemptible == w.Preemptible && x.Priority == w.Priority {
 		x.Workload = w
 	} else {

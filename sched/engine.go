@@ -68,11 +68,12 @@ type Engine struct {
 
 	seats    []*seat // of all workloads, the oldest first
 	eased    []*account
-	deciding bool   // inside Decide, where starts can be said
-	effort   int    // steps left in this Decide
-	credit   int    // steps of planning left until time gives more; see pay
-	more     bool   // planning was cut short
-	preyAt   Time   // when the next minimum run time ends, 0 for none
+	deciding bool // inside Decide, where starts can be said
+	effort   int  // steps left in this Decide
+	credit   int  // steps of planning left until time gives more; see pay
+	more     bool // planning was cut short
+	preyAt   Time // when the next minimum or surplus run time ends, 0 for none
+	early    []early
 	planAt   Time   // when planning goes on that waits for credit, 0 for none
 	moveAt   Time   // when consolidation may next be tried, 0 for none
 	decides  uint64 // how often Decide was called
@@ -172,6 +173,7 @@ func (e *Engine) Decide(now Time) []Decision {
 	e.again = false
 	e.deciding = true
 	defer func() { e.deciding = false }()
+	e.catchUp()
 	e.expire()
 	e.recall()
 	e.timesCome()
@@ -263,7 +265,7 @@ func (e *Engine) pass() bool {
 func (e *Engine) More() bool { return e.more }
 
 // Wake returns the next time at which a decision may change though nothing
-// else does (a minimum run time ends, a seat lapses), or 0.
+// else does (a minimum or surplus run time ends, a seat lapses), or 0.
 func (e *Engine) Wake() Time {
 	next := earliest(earliest(e.preyAt, e.moveAt), e.planAt)
 	for _, s := range e.seats {

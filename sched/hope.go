@@ -5,7 +5,7 @@ package sched
 // only as far as that kind of change can matter to it.
 type hope struct {
 	room  uint64 // capacity became free, or pods began to leave
-	prey  uint64 // an account crossed its quota, a minimum run time ended, configuration changed
+	prey  uint64 // an account crossed its quota, a minimum or surplus run time ended, a budget eased, configuration changed
 	greed uint64 // a borrower started one more
 }
 

@@ -33,6 +33,10 @@ type Pool struct {
 	// without devices are placed: "pack" (the default), "spread" or "fgd".
 	GPUPlacement string
 	CPUPlacement string
+	// SurplusRuntime is how long (ms) started work is left alone by who would
+	// borrow in its place, of the same band. Who is within quota, and a higher
+	// band, do not wait for it.
+	SurplusRuntime int64
 }
 
 // Owner is a node of the owner tree: a department, a project, or any level

@@ -68,7 +68,7 @@ func (a *asker) whyNot(h *holding) string {
 		return "is not preemptible"
 	}
 	if until := h.pod.since + Time(w.MinRuntime); w.MinRuntime > 0 && until > a.e.now {
-		return fmt.Sprintf("is left alone for another %d s (minimum run time)", (int64(until-a.e.now)+999)/1000)
+		return fmt.Sprintf("is left alone %s (minimum run time)", a.e.until(until))
 	}
 	acct := h.acct()
 	if acct == a.acct {
@@ -89,6 +89,10 @@ func (a *asker) whyNot(h *holding) string {
 	u, _ := a.unit(h)
 	if u.rule == Reclaim && a.mayTake(&u) {
 		return "borrows and could give way, but that would not make enough room"
+	}
+	spared := u.spared
+	if u.spared = 0; u.rule == Reclaim && a.mayTake(&u) {
+		return fmt.Sprintf("is left alone by others who would borrow %s (surplus run time)", a.e.until(spared))
 	}
 	return fmt.Sprintf("%s borrows too, and no more than %s would", ownerTitle(y.name), ownerTitle(x.name))
 }

@@ -126,23 +126,11 @@ func (e *Engine) podGranted(ev PodGranted) error {
 	return nil
 }
 
-// startedAt takes over when a running pod really started.
-func (e *Engine) startedAt(p *pod, since Time) {
-	if since == 0 || p.since == since {
-		return
-	}
-	w := p.w
-	e.unlistAll(w)
-	p.since = since
-	for _, h := range w.held() {
-		e.addVictim(h)
-	}
-}
-
 // grantTo records a grant as a fact. A pod on a node that is not there is lost
 // until it is.
 func (e *Engine) grantTo(p *pod, g Grant, since Time) {
 	p.since, p.grant, p.wasLeaving = since, g, false
+	e.doubtStart(p, since, 0)
 	n := e.nodeIndex[g.Node]
 	if n == nil || n.gone {
 		e.setLost(p)

@@ -15,6 +15,7 @@ type unit struct {
 	standing int64 // of its owner, the more it borrows the higher
 	charge   vec
 	lost     int64 // milli-GPU-seconds of work thrown away
+	spared   Time  // until when other borrowers leave it alone
 }
 
 // asker is a workload that looks for victims.
@@ -55,6 +56,7 @@ func (a *asker) unit(h *holding) (unit, bool) {
 			a.e.preyAt = earliest(a.e.preyAt, until)
 			return unit{}, false
 		}
+		u.spared = max(u.spared, a.pool.spares(x.pod.since))
 		u.charge.add(x.charge)
 		u.lost += max(x.charge[0], 1000) / 1000 * (int64(a.e.now-x.pod.since) / 1000)
 	}
@@ -76,7 +78,9 @@ func (a *asker) unit(h *holding) (unit, bool) {
 // keeps it within its quota; beyond that, x and y divide surplus: a higher band
 // takes from a lower one, and inside a band x takes while it ends up with no
 // more borrowed per weight than y is left with. The less important work of the
-// victim's project does not count as left: it would have to go first.
+// victim's project does not count as left: it would have to go first. And
+// inside a band what started is left alone for the pool's SurplusRuntime:
+// evening out is worth no more than what it stops.
 func (a *asker) mayTake(u *unit) bool {
 	if u.acct == a.acct {
 		u.rule = Preempt
@@ -111,8 +115,25 @@ func (a *asker) mayTake(u *unit) bool {
 		return x.priority > y.priority
 	}
 	left := y.standing(y.used.minus(gone), false)
-	return x.weight > 0 && ratioLess(x.standing(x.used, false), x.weight, left, y.weight) &&
-		ratioCmp(x.standing(after, false), x.weight, left, y.weight) <= 0
+	if x.weight == 0 || !ratioLess(x.standing(x.used, false), x.weight, left, y.weight) ||
+		ratioCmp(x.standing(after, false), x.weight, left, y.weight) > 0 {
+		return false
+	}
+	if u.spared > a.e.now {
+		a.e.preyAt = earliest(a.e.preyAt, u.spared)
+		return false
+	}
+	return true
+}
+
+// spares returns until when what started then is left alone by other borrowers:
+// a whole second, so that those who wait are looked at once a second, however
+// many borrowers start in it.
+func (p *pool) spares(since Time) Time {
+	if p.SurplusRuntime == 0 {
+		return 0
+	}
+	return (since + Time(p.SurplusRuntime) + 999) / 1000 * 1000
 }
 
 // mayPreempt reports whether work of a priority that asks for demand may take

@@ -21,6 +21,8 @@ func (onlyOn) Fits(fit, node string, _ []sched.Placement) string {
 
 func (onlyOn) Moving(string) bool { return false }
 
+var surplusRuntimes = rapid.SampledFrom([]int64{0, 0, 0, 5_000, 600_000})
+
 const gib = int64(1) << 30
 
 // histories draws small clusters in which everything that can happen does.
@@ -32,10 +34,12 @@ var histories = rapid.Custom(func(t *rapid.T) laws.History {
 	for i := range h.Nodes {
 		h.Nodes[i].Name = "n" + string(rune('1'+i))
 	}
+	pool := sched.Pool{Name: sched.DefaultPool, SurplusRuntime: surplusRuntimes.Draw(t, "surplus run time")}
 	if oneIn(t, 3, "placement") {
 		rule := rapid.SampledFrom([]string{"pack", "spread", "fgd"}).Draw(t, "rule")
-		h.Pools = []sched.Pool{{Name: sched.DefaultPool, GPUPlacement: rule, CPUPlacement: rule}}
+		pool.GPUPlacement, pool.CPUPlacement = rule, rule
 	}
+	h.Pools = []sched.Pool{pool}
 	h.Steps = rapid.SliceOfN(steps, 3, 16).Draw(t, "steps")
 	return h
 })

@@ -143,6 +143,14 @@ func deafToForeign(ev sched.Event) sched.Event {
 	return ev
 }
 
+func deafToSurplusRuntime(ev sched.Event) sched.Event {
+	if p, ok := ev.(sched.PoolSet); ok {
+		p.Pool.SurplusRuntime = 0
+		return p
+	}
+	return ev
+}
+
 func panicOnLoss(ev sched.Event) sched.Event {
 	if _, ok := ev.(sched.NodeGone); ok {
 		panic("no node")

@@ -75,6 +75,7 @@ var Laws = []Law{
 	{Name: WithinLimits, Round: withinLimits},
 	{Name: TakesOnlyTheTakeable, Round: takesOnlyTheTakeable},
 	{Name: ReclaimsFromBorrowers, Round: reclaimsFromBorrowers},
+	{Name: SparesTheFresh, Round: sparesTheFresh},
 	{Name: TakesOnlyWhatIsNeeded, Round: takesOnlyWhatIsNeeded},
 	{Name: PreemptsWithinOwner, Round: preemptsWithinOwner},
 	{Name: MovesWithinBudget, Round: movesWithinBudget},
@@ -96,6 +97,7 @@ const (
 	WithinLimits          = "nobody runs above a limit, at any level"
 	TakesOnlyTheTakeable  = "only preemptible work that had its minimum run time is stopped"
 	ReclaimsFromBorrowers = "reclaim takes only from borrowers, for quota or for an equal share of surplus"
+	SparesTheFresh        = "borrowers leave alone what has not had its surplus run time"
 	TakesOnlyWhatIsNeeded = "no victim is taken that is not needed"
 	PreemptsWithinOwner   = "preemption takes only lower priorities of the same owner"
 	MovesWithinBudget     = "only what has moves left is moved, and to a place that is kept for it"

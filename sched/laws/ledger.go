@@ -196,6 +196,11 @@ func (l *Ledger) give(pod string, g sched.Grant, since sched.Time) {
 	if !ok {
 		return
 	}
+	if since > l.Now { // nothing starts in the future, whatever is said
+		if since = l.Now; p.Running() {
+			since = p.Since
+		}
+	}
 	p.Grant, p.Since = g, since
 	p.Charge = Charge(p.Ask, g, l.Nodes[g.Node])
 	l.Pods[pod] = p

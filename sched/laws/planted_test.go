@@ -33,6 +33,7 @@ var planted = []violation{
 	{laws.ReclaimsFromBorrowers, "names another owner as the winner", everywhere(erring{
 		say: eachTaken(func(d *sched.Decision) { d.ForOwner = d.Workload }),
 	})},
+	{laws.SparesTheFresh, "does not hear of surplus run times", everywhere(erring{hear: deafToSurplusRuntime})},
 	{laws.TakesOnlyWhatIsNeeded, "takes one more", everywhere(erring{say: takeOneMore})},
 	{laws.PreemptsWithinOwner, "calls reclaim preemption", everywhere(erring{
 		say: eachTaken(func(d *sched.Decision) { d.Rule = sched.Preempt }),

@@ -69,22 +69,11 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 // of a higher band, or borrows no more for its weight than the victim's owner
 // is left with.
 func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) error {
-	x, y := last(l.below(winner.Owner, victim.Owner)), last(l.below(victim.Owner, winner.Owner))
-	if x == "" || y == "" {
-		return nil // an owner was deleted; its work counts as borrowed
-	}
-	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
-	if gains := r.After.gains(r, winner.ID); len(gains) > 0 {
-		// What it got beside, in room that was left over, took nothing from anybody.
-		for range len(gains) - r.Before.nextStep(winner.ID) {
-			got.GPU -= gains[0].charge.GPU
-		}
-	}
-	mine, theirs := l.entry(x, pool), l.entry(y, pool)
-	asked := mask(got, asksFor(r.After.demand(r, winner.ID)))
-	if exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority {
+	x, y := siblings(l, winner, victim)
+	if x == "" || y == "" || r.comesFirst(l, winner, victim, pool) {
 		return nil
 	}
+	got, mine, theirs := r.gets(l, winner, x, pool), l.entry(x, pool), l.entry(y, pool)
 	keeps := add(l.Used(y, pool, staying), r.promisedToOthers(l, winner.ID, y, pool))
 	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(keeps, theirs, pool)
 	const rounding = 0.02
@@ -94,6 +83,33 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 	return fmt.Errorf("%s reclaims from %s, but %s has %+v with it, above its quota %+v; "+
 		"it borrows %.3f of the pool at weight %d, and leaves %s with %.3f at weight %d",
 		winner.ID, victim.ID, x, got, mine.Quota, have, mine.Weight, y, keep, theirs.Weight)
+}
+
+// siblings returns the owners between which winner and victim are settled; one
+// is "" where an owner was deleted, whose work counts as borrowed.
+func siblings(l *Ledger, winner, victim sched.Workload) (x, y string) {
+	return last(l.below(winner.Owner, victim.Owner)), last(l.below(victim.Owner, winner.Owner))
+}
+
+// gets is what x has once the winner got what was taken for it.
+func (r Round) gets(l *Ledger, winner sched.Workload, x, pool string) sched.Amount {
+	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
+	if gains := r.After.gains(r, winner.ID); len(gains) > 0 {
+		// What it got beside, in room that was left over, took nothing from anybody.
+		for range len(gains) - r.Before.nextStep(winner.ID) {
+			got.GPU -= gains[0].charge.GPU
+		}
+	}
+	return got
+}
+
+// comesFirst reports whether the winner does not take surplus from an equal: its
+// owner stays within quota with what it gets, or is of a higher band.
+func (r Round) comesFirst(l *Ledger, winner, victim sched.Workload, pool string) bool {
+	x, y := siblings(l, winner, victim)
+	mine, theirs := l.entry(x, pool), l.entry(y, pool)
+	asked := mask(r.gets(l, winner, x, pool), asksFor(r.After.demand(r, winner.ID)))
+	return exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority
 }
 
 // promisedBy sums what x was promised up to the winner's turn in the round:

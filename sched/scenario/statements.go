@@ -21,6 +21,8 @@ var statements = map[string]func(*story, *cursor) error{
 	"end":        (*story).end,
 	"delete":     (*story).remove,
 	"suspend":    (*story).suspend,
+	"budget":     (*story).budget,
+	"began":      (*story).began,
 	"resume":     (*story).suspend,
 	"kill":       (*story).kill,
 	"cordon":     (*story).cordon,
@@ -119,14 +121,18 @@ func others(into map[string]int64) func(*cursor) error {
 	}
 }
 
-// pool: pool NAME [gpu RULE] [cpu RULE]
+// pool: pool NAME [gpu RULE] [cpu RULE] [surplus-runtime TIME]
 func (s *story) pool(c *cursor) error {
 	name, err := c.next("the pool's name")
 	if err != nil {
 		return err
 	}
 	p := sched.Pool{Name: name}
-	if err := (options{"gpu": value(&p.GPUPlacement, text), "cpu": value(&p.CPUPlacement, text)}).read(c); err != nil {
+	err = options{
+		"gpu": value(&p.GPUPlacement, text), "cpu": value(&p.CPUPlacement, text),
+		"surplus-runtime": value(&p.SurplusRuntime, span),
+	}.read(c)
+	if err != nil {
 		return err
 	}
 	return s.tell(sched.PoolSet{Pool: p})
