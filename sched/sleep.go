@@ -46,6 +46,12 @@ func (p *pool) discharge(en *entry) {
 	delete(p.dormIndex, d.wants)
 }
 
+// blockOn lets en, which an account forbids, sleep till that account eases.
+func (en *entry) blockOn(where *account, why Reason) {
+	en.where, en.why, en.sleeps = where, why, len(where.blocked)
+	where.blocked = append(where.blocked, en)
+}
+
 // without takes en out of a list of sleepers, whose order means nothing.
 func without(list []*entry, en *entry) []*entry {
 	last := len(list) - 1
@@ -65,7 +71,10 @@ func (e *Engine) wakeAll(first bool) {
 			at, why := en.acct.gate(en.demand, !en.queue.key.preemptible)
 			if at == nil || why == ReasonOverLimit && e.claimAny(en.acct, en.queue.key.priority) {
 				e.wakeEntry(en)
+				continue
 			}
+			a.blocked = without(a.blocked, en) // always on one that forbids it now
+			en.blockOn(at, why)
 		}
 	}
 	e.eased = e.eased[:0]
