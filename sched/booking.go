@@ -107,7 +107,6 @@ func (e *Engine) keep(b *booking) bool {
 	}
 	b.w.booking = nil
 	e.bookings = slices.DeleteFunc(e.bookings, func(x *booking) bool { return x == b })
-	e.unlistAll(b.w) // it is listed anew by when it started
 	for _, h := range b.holdings {
 		e.put(h, b.w.runningIn())
 		h.pod.state, h.pod.since, h.pod.round = granted, e.now, e.decides
