@@ -59,7 +59,7 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 // rest in en.plan and returns false.
 func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
 	claims := e.due(en.acct, groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
-	moves := en.plan == nil && e.mayMove(en.pool, e.demand(groups, en.pool))
+	moves := en.plan == nil && !en.forbidden() && e.mayMove(en.pool, e.demand(groups, en.pool))
 	if !moves && !claims || !e.enoughIfBare(groups, en.pool) {
 		en.plan = nil
 		return false

@@ -52,6 +52,12 @@ func (en *entry) blockOn(where *account, why Reason) {
 	where.blocked = append(where.blocked, en)
 }
 
+// forbidden reports whether a limit, or quota, forbids what en last asked for.
+func (en *entry) forbidden() bool {
+	where, _ := en.acct.gate(en.demand, !en.queue.key.preemptible)
+	return where != nil
+}
+
 // without takes en out of a list of sleepers, whose order means nothing.
 func without(list []*entry, en *entry) []*entry {
 	last := len(list) - 1
@@ -83,7 +89,7 @@ func (e *Engine) wakeAll(first bool) {
 		if !first {
 			news.greed = p.seen.greed
 		}
-		if p.seen.prey != news.prey {
+		if p.seen.prey != news.prey || p.seen.greed != news.greed {
 			e.wakeLimited(p)
 		}
 		if p.seen != news || p.crowded {
@@ -121,6 +127,7 @@ func (e *Engine) wakeFirst(p *pool, d *dorm) {
 	for _, en := range d.sleepers {
 		switch {
 		case en.round == e.round: // tried since anything last changed
+		case en.why == ReasonOverLimit && en.forbidden(): // needs more than room
 		case best == nil:
 			best = en
 		default:
