@@ -39,7 +39,7 @@ func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 			return placed != nil, true
 		}
 		if !slices.ContainsFunc(pl.surveys, func(sv survey) bool { return !sv.all }) {
-			return false, true
+			return a.sweep(groups, pods), true
 		}
 		pl.enough *= 4
 	}
@@ -116,6 +116,7 @@ func (a *asker) look(s *shape, n *node) (point, bool) {
 // transaction that the caller ends.
 func (a *asker) gather(pl *plan, groups []group) (taken []unit, nodes []*node, ok bool) {
 	e := a.e
+	a.demand, a.placed = e.demand(groups, a.pool), nil
 	if taken, ok = a.relieve(); !ok {
 		return nil, nil, false
 	}
@@ -204,6 +205,47 @@ func (a *asker) entitled(units []unit) bool {
 		}
 		a.e.take(&again)
 	}
+	return true
+}
+
+// mostSwept bounds the pods that sweep looks at.
+const mostSwept = 32
+
+// sweep is the last resort where little runs: it takes everything that may be
+// taken, and leaves it to leanest to place the pods and to give back what is
+// not needed. It finds what gather, which goes pod by pod, does not see.
+func (a *asker) sweep(groups []group, pods int) bool {
+	e := a.e
+	a.demand, a.placed = e.demand(groups, a.pool), nil
+	if where, _ := a.acct.gate(a.demand, !a.w.Preemptible); where == nil && pods == 1 {
+		return false // a point for one pod is all there is
+	}
+	var all []*holding
+	for _, acct := range a.lenders() {
+		for _, v := range acct.victims {
+			for i := len(v.items) - 1; i >= 0 && len(all) <= mostSwept; i-- {
+				all = append(all, v.items[i].w.held()...)
+			}
+		}
+	}
+	if len(all) == 0 || len(all) > mostSwept {
+		return false
+	}
+	var taken []unit
+	e.begin()
+	for _, h := range all {
+		if u, ok := a.unit(h); ok && h.node.pool == a.pool {
+			e.take(&u)
+			taken = append(taken, u)
+		}
+	}
+	e.rollback()
+	e.effort -= lookEffort * len(all)
+	units, placed := a.leanest(taken, nil, groups)
+	if placed == nil || len(units) == 0 {
+		return false
+	}
+	a.carryOut(units, placed)
 	return true
 }
 
