@@ -220,33 +220,41 @@ func (a *asker) sweep(groups []group, pods int) bool {
 	if where, _ := a.acct.gate(a.demand, !a.w.Preemptible); where == nil && pods == 1 {
 		return false // a point for one pod is all there is
 	}
-	var all []*holding
+	var all []unit
 	for _, acct := range a.lenders() {
 		for _, v := range acct.victims {
 			for i := len(v.items) - 1; i >= 0 && len(all) <= mostSwept; i-- {
-				all = append(all, v.items[i].w.held()...)
+				for _, h := range v.items[i].w.held() {
+					if u, ok := a.unit(h); ok && h.node.pool == a.pool {
+						all = append(all, u)
+					}
+				}
 			}
 		}
 	}
 	if len(all) == 0 || len(all) > mostSwept {
 		return false
 	}
-	var taken []unit
+	done, refused := a.sweepUp(all, groups)
+	for i := 0; i < len(refused) && !done && e.effort > 0; i++ {
+		done, _ = a.sweepUp(slices.Insert(slices.Clone(all), 0, refused[i]), groups)
+	}
+	return done
+}
+
+// sweepUp takes the units, in their order, as far as the asker has the right.
+func (a *asker) sweepUp(units []unit, groups []group) (done bool, refused []unit) {
+	e := a.e
+	e.effort -= lookEffort * len(units)
 	e.begin()
-	for _, h := range all {
-		if u, ok := a.unit(h); ok && h.node.pool == a.pool {
-			e.take(&u)
-			taken = append(taken, u)
-		}
-	}
+	taken, refused, _ := a.takeUntil(units, func() bool { return false })
 	e.rollback()
-	e.effort -= lookEffort * len(all)
-	units, placed := a.leanest(taken, nil, groups)
-	if placed == nil || len(units) == 0 {
-		return false
+	lean, placed := a.leanest(taken, nil, groups)
+	if placed == nil || len(lean) == 0 {
+		return false, refused
 	}
-	a.carryOut(units, placed)
-	return true
+	a.carryOut(lean, placed)
+	return true, nil
 }
 
 // relieve takes units until no owner's limit stands in the way any more.

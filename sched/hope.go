@@ -70,6 +70,9 @@ func (e *Engine) claimDue(en *entry) bool {
 	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || owed == 0 && d.hope.greed != p.hope.greed || d.log < p.logBase {
 		return true
 	}
+	if en.forbidden() { // what is needed is not only room
+		return true
+	}
 	a := e.asker(w, en, groups)
 	changed := e.changedSince(p, d.log)
 	e.begin()

@@ -262,18 +262,11 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 			return []unit{u}, true
 		}
 	}
-	var marks []unit
-	fit := false
-	for _, u := range all {
-		again, ok := a.unit(u.held[0]) // earlier ones may have changed its right
-		if !ok {
-			continue
-		}
-		e.take(&again)
-		marks = append(marks, again)
-		if fit = e.slots(s, n, later, 1) > 0; fit {
-			break
-		}
+	enough := func() bool { return e.slots(s, n, later, 1) > 0 }
+	marks, refused, fit := a.takeUntil(all, enough)
+	for i := 0; i < len(refused) && !fit; i++ {
+		e.back(start)
+		marks, _, fit = a.takeUntil(slices.Insert(slices.Clone(all), 0, refused[i]), enough)
 	}
 	if !fit {
 		e.back(start)
@@ -285,6 +278,25 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 		return lean, true
 	}
 	return marks, true
+}
+
+// takeUntil takes units one after the other until it is enough. It passes over
+// those, and returns them, to which the asker has no right any more with what
+// it took before.
+func (a *asker) takeUntil(units []unit, enough func() bool) (taken, refused []unit, ok bool) {
+	for _, u := range units {
+		again, ok := a.unit(u.held[0])
+		if !ok {
+			refused = append(refused, u)
+			continue
+		}
+		a.e.take(&again)
+		taken = append(taken, again)
+		if enough() {
+			return taken, refused, true
+		}
+	}
+	return taken, refused, false
 }
 
 // unitsOn lists what the asker may stop on n, what it should stop first first.
