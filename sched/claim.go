@@ -105,6 +105,7 @@ const lookEffort = 4
 // look returns the cheapest way to make room for one pod of s on n.
 func (a *asker) look(s *shape, n *node) (point, bool) {
 	a.e.effort -= lookEffort
+	defer a.chargedOn(s, n)()
 	units, ok := a.clear(s, n)
 	if !ok {
 		return point{}, false
@@ -181,7 +182,10 @@ func (a *asker) cheapest(points *heap[*point], s *shape) (point, bool) {
 	for points.len() > 0 {
 		pt := points.pop()
 		fresh := pt.version == pt.node.version
-		if fresh && a.entitled(pt.units) {
+		floor := a.chargedOn(s, pt.node)
+		entitled := fresh && a.entitled(pt.units)
+		floor()
+		if entitled {
 			return *pt, true
 		}
 		if again, ok := a.look(s, pt.node); ok && !(fresh && slices.EqualFunc(pt.units, again.units, sameUnit)) {
@@ -255,6 +259,36 @@ func (a *asker) sweepUp(units []unit, groups []group) (done bool, refused []unit
 	}
 	a.carryOut(lean, placed)
 	return true, nil
+}
+
+// chargedOn makes the asker's demand what it is with a pod of s on n, where it
+// may be charged more than elsewhere in the pool. Call what it returns after.
+func (a *asker) chargedOn(s *shape, n *node) (floor func()) {
+	if s.ask.Part.MemoryMiB == 0 {
+		return func() {}
+	}
+	demand := a.demand
+	a.demand[0] += max(a.e.chargeOn(s, n)-a.e.floorCharge(s, a.pool)[0], 0)
+	return func() { a.demand = demand }
+}
+
+// rightful reports whether the asker may take the units for places with just
+// these charges.
+func (a *asker) rightful(units []unit, placed []*holding) bool {
+	var exact vec
+	for _, h := range placed {
+		exact.add(h.charge)
+	}
+	if exact == a.demand {
+		return true
+	}
+	floor := a.demand
+	a.demand = exact
+	a.e.begin()
+	ok := a.entitled(units)
+	a.e.rollback()
+	a.demand = floor
+	return ok
 }
 
 // relieve takes units until no owner's limit stands in the way any more.

@@ -35,6 +35,9 @@ func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []
 	l.nodes = slices.Compact(slices.SortedFunc(slices.Values(nodes), func(x, y *node) int { return cmp.Compare(x.rank, y.rank) }))
 	l.placed = l.place(units)
 	a.demand = a.e.demand(groups, a.pool)
+	if l.placed != nil && !l.rightful(units, l.placed) {
+		return units, nil
+	}
 	if l.placed == nil || len(units)*(len(units)+len(l.placed)) > mostLean {
 		return units, l.placed
 	}
@@ -96,10 +99,11 @@ func (l *lean) try(fewer []unit) bool {
 		return false
 	}
 	placed := l.place(judged)
-	if placed != nil {
-		l.units, l.placed = judged, placed
+	if placed == nil || !l.rightful(judged, placed) {
+		return false
 	}
-	return placed != nil
+	l.units, l.placed = judged, placed
+	return true
 }
 
 // judged returns the units as they are when they are taken one after the other

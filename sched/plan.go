@@ -136,6 +136,7 @@ func (a *asker) replace(v *workload, s *shape, groups []group) bool {
 	}
 	newest := slices.MaxFunc(here, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) })
 	h := newest.hold
+	defer a.chargedOn(s, h.node)()
 	u, ok := a.unit(h)
 	if !ok || !e.fits(s, h.node, nil) {
 		return false
@@ -149,6 +150,9 @@ func (a *asker) replace(v *workload, s *shape, groups []group) bool {
 		return false
 	}
 	e.rollback()
+	if !a.rightful([]unit{u}, placed) {
+		return false
+	}
 	a.carryOut([]unit{u}, placed)
 	return true
 }

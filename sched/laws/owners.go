@@ -37,6 +37,7 @@ func (l *Ledger) entry(owner, pool string) sched.OwnerPool {
 	if !ok {
 		op.Quota = sched.Amount{CPU: sched.Unbounded, Memory: sched.Unbounded}
 		op.Limit = sched.NoLimit
+		op.Weight = 1
 	}
 	return op
 }

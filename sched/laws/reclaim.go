@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -74,11 +75,12 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 		return nil // an owner was deleted; its work counts as borrowed
 	}
 	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
-	if gains := r.After.gains(r, winner.ID); len(gains) > 0 {
-		// What it got beside, in room that was left over, took nothing from anybody.
-		for range len(gains) - r.Before.nextStep(winner.ID) {
-			got.GPU -= gains[0].charge.GPU
-		}
+	// What it got beside, in room that was left over, took nothing from anybody.
+	// Which pods these are the round does not tell; at best, the dearest.
+	gains := r.After.gains(r, winner.ID)
+	slices.SortFunc(gains, func(a, b gain) int { return cmp.Compare(b.charge.GPU, a.charge.GPU) })
+	for i := range len(gains) - r.Before.nextStep(winner.ID) {
+		got.GPU -= gains[i].charge.GPU
 	}
 	mine, theirs := l.entry(x, pool), l.entry(y, pool)
 	asked := mask(got, asksFor(r.After.demand(r, winner.ID)))
