@@ -36,14 +36,14 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return unit{}, false
 	}
 	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
-	if h.pod.state == promised { // a place that is only promised costs nobody any work
+	if h.pod.state == promised && !w.breaksWithout(w.booking) { // a place that is only promised costs nobody any work
 		u.held = w.booking.holdings
 		for _, x := range u.held {
 			u.charge.add(x.charge)
 		}
 		return u, !a.moving && a.mayTake(&u)
 	}
-	if w.later <= w.Min && w.Min > 1 {
+	if w.Min > 1 && (h.pod.state == promised || w.later <= w.Min) {
 		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
 	}
 	for _, x := range u.held {
@@ -63,6 +63,13 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil && !w.Suspended // whose successor would not start
 	}
 	return u, a.mayTake(&u)
+}
+
+// breaksWithout reports whether w is a gang that runs, and reaches its minimum
+// only with what it is promised.
+func (w *workload) breaksWithout(b *booking) bool {
+	n := len(b.holdings)
+	return w.Min > 1 && n < w.later && w.later-n < w.Min
 }
 
 // mayTake applies the rules of reclaim and preemption to u. They put what is
