@@ -220,12 +220,8 @@ func (a *asker) carryOut(units []unit, placed []*holding) {
 	e := a.e
 	e.round++
 	for _, u := range units {
-		if u.held[0].pod.state == promised {
-			e.unbook(u.w.booking)
-			continue
-		}
 		for _, h := range u.held {
-			if h.pod.state == promised { // of a gang that runs in part
+			if h.pod.state == promised {
 				e.unbook(u.w.booking)
 			}
 		}
