@@ -57,12 +57,22 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 	}
 	for _, name := range l.below(victim.Owner, winner.Owner) {
 		keeps := add(l.Used(name, pool, staying), r.promisedToOthers(l, winner.ID, name, pool))
-		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" {
+		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" && !r.lostPromise(name, winner.ID) {
 			return fmt.Errorf("%s has %+v of its quota %+v and borrows nothing of what the victim holds",
 				name, keeps, l.entry(name, pool).Quota)
 		}
 	}
 	return nil
+}
+
+// lostPromise reports whether somebody of an owner won places before the winner
+// did, and has none after the round: others took them over, and the round does
+// not tell what they were. They counted as the owner's when it was judged.
+func (r Round) lostPromise(owner, winner string) bool {
+	ids := winners(r.Decisions)
+	return slices.ContainsFunc(ids[:slices.Index(ids, winner)], func(id string) bool {
+		return slices.Contains(r.After.Chain(r.After.Works[id].Owner), owner) && len(r.After.gains(r, id)) == 0
+	})
 }
 
 // entitled checks the winner's right against the last victim: with what it
