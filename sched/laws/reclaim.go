@@ -85,13 +85,7 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 		return nil // an owner was deleted; its work counts as borrowed
 	}
 	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
-	// What it got beside, in room that was left over, took nothing from anybody.
-	// Which pods these are the round does not tell; at best, the dearest.
-	gains := r.After.gains(r, winner.ID)
-	slices.SortFunc(gains, func(a, b gain) int { return cmp.Compare(b.charge.GPU, a.charge.GPU) })
-	for i := range len(gains) - r.Before.nextStep(winner.ID) {
-		got.GPU -= gains[i].charge.GPU
-	}
+	got = r.besides(got, winner.ID)
 	mine, theirs := l.entry(x, pool), l.entry(y, pool)
 	asked := mask(got, asksFor(r.After.demand(r, winner.ID)))
 	if exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority {
@@ -106,6 +100,25 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 	return fmt.Errorf("%s reclaims from %s, but %s has %+v with it, above its quota %+v; "+
 		"it borrows %.3f of the pool at weight %d, and leaves %s with %.3f at weight %d",
 		winner.ID, victim.ID, x, got, mine.Quota, have, mine.Weight, y, keep, theirs.Weight)
+}
+
+// besides takes off what the winner got beside, in room that was left over: that
+// took nothing from anybody. Which pods these are the round does not tell; at
+// best, those that are charged most.
+func (r Round) besides(got sched.Amount, winner string) sched.Amount {
+	gains := r.After.gains(r, winner)
+	n := max(0, len(gains)-r.Before.nextStep(winner))
+	most := func(of func(sched.Amount) int64) (sum int64) {
+		slices.SortFunc(gains, func(a, b gain) int { return cmp.Compare(of(b.charge), of(a.charge)) })
+		for _, g := range gains[:n] {
+			sum += of(g.charge)
+		}
+		return sum
+	}
+	got.GPU -= most(func(a sched.Amount) int64 { return a.GPU })
+	got.CPU -= most(func(a sched.Amount) int64 { return a.CPU })
+	got.Memory -= most(func(a sched.Amount) int64 { return a.Memory })
+	return got
 }
 
 // promisedBy sums what x was promised up to the winner's turn in the round:
