@@ -143,6 +143,9 @@ func (e *Engine) setWorkload(w Workload) error {
 	}
 	if x.declared && x.Owner == w.Owner && x.Preemptible == w.Preemptible && x.Priority == w.Priority {
 		x.Workload = w
+		for _, l := range x.listings {
+			l.acct.pool.hope.prey++ // another minimum, or minimum run time
+		}
 	} else {
 		e.rebook(x, func() { x.Workload = w })
 	}

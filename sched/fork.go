@@ -68,13 +68,19 @@ func (e *Engine) Fork() *Engine {
 	return f
 }
 
-// pace lets f wait as long as e before it tries again to consolidate.
+// pace lets f wait as long as e before it tries again to consolidate: till the
+// pause is over, and something changed since it last failed.
 func (e *Engine) pace(f *Engine) {
+	f.ensure()
 	for _, s := range e.shapeList {
 		for _, p := range e.poolList {
-			if p.index < len(s.trees) && s.trees[p.index] != nil && s.trees[p.index].nextMove > e.now {
-				from, to := s.trees[p.index], f.intern(s.ask, s.most).treeIn(f.pool(p.Name))
-				to.moveFails, to.nextMove = from.moveFails, from.nextMove
+			if p.index >= len(s.trees) || s.trees[p.index] == nil || s.trees[p.index].moveFails == 0 {
+				continue
+			}
+			from, to := s.trees[p.index], f.intern(s.ask, s.most).treeIn(f.pool(p.Name))
+			to.moveFails, to.nextMove = from.moveFails, from.nextMove
+			if !from.moveNews() {
+				to.moveHope = to.pool.hope
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package sched
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // try tries to start the head of an entry's queue; failing that, to plan for
 // it; failing that, it lets the entry sleep.
@@ -10,15 +13,13 @@ func (e *Engine) try(en *entry) {
 	firm := !w.Preemptible
 	demand := e.demand(groups, en.pool)
 	en.demand = demand
-	if where, why := en.acct.gate(demand, firm); where != nil {
+	forbids, why := en.acct.gate(demand, firm)
+	if forbids != nil && (why != ReasonOverLimit || !e.claimAny(en.acct, w.Priority)) {
 		en.plan = nil
-		if why == ReasonOverLimit && !e.roomElsewhere(w, en, groups) && e.tryPlan(w, en, groups) {
-			return // lesser work below the limit gives way
-		}
-		e.sleep(en, blockAccount, why, where)
+		e.sleep(en, blockAccount, why, forbids)
 		return
-	}
-	if e.roomFor(groups, en.pool) {
+	} // below a limit, lesser work may have to give way
+	if forbids == nil && e.roomFor(groups, en.pool) {
 		held, where, why := e.placeAnyhow(w, en, groups)
 		if held != nil {
 			e.commit()
@@ -48,7 +49,7 @@ func (e *Engine) try(en *entry) {
 		return
 	}
 	en.doubt = e.doubtNow(en, demand)
-	e.sleep(en, blockCapacity, ReasonNoDevices, nil)
+	e.sleep(en, blockCapacity, cmp.Or(why, ReasonNoDevices), nil)
 }
 
 // roomElsewhere reports whether w could start in a later pool of its queue, or

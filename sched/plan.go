@@ -59,7 +59,7 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 // rest in en.plan and returns false.
 func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
 	claims := e.due(en.acct, groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
-	moves := en.plan == nil && e.mayMove(en.pool, e.demand(groups, en.pool))
+	moves := en.plan == nil && !en.forbidden() && e.mayMove(en.pool, e.demand(groups, en.pool))
 	if !moves && !claims || !e.enoughIfBare(groups, en.pool) {
 		en.plan = nil
 		return false
@@ -136,6 +136,7 @@ func (a *asker) replace(v *workload, s *shape, groups []group) bool {
 	}
 	newest := slices.MaxFunc(here, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) })
 	h := newest.hold
+	defer a.chargedOn(s, h.node)()
 	u, ok := a.unit(h)
 	if !ok || !e.fits(s, h.node, nil) {
 		return false
@@ -149,6 +150,9 @@ func (a *asker) replace(v *workload, s *shape, groups []group) bool {
 		return false
 	}
 	e.rollback()
+	if !a.rightful([]unit{u}, placed) {
+		return false
+	}
 	a.carryOut([]unit{u}, placed)
 	return true
 }
@@ -216,12 +220,8 @@ func (a *asker) carryOut(units []unit, placed []*holding) {
 	e := a.e
 	e.round++
 	for _, u := range units {
-		if u.held[0].pod.state == promised {
-			e.unbook(u.w.booking)
-			continue
-		}
 		for _, h := range u.held {
-			if h.pod.state == promised { // of a gang that runs in part
+			if h.pod.state == promised {
 				e.unbook(u.w.booking)
 			}
 		}

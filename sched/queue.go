@@ -308,10 +308,9 @@ func (e *Engine) rest(en *entry) {
 // queue's next pool be tried.
 func (e *Engine) sleep(en *entry, b block, why Reason, where *account) {
 	e.rest(en)
-	en.block, en.why, en.where, en.round = b, why, where, e.round
+	en.block, en.why, en.where, en.round = b, why, nil, e.round
 	if b == blockAccount {
-		en.sleeps = len(where.blocked)
-		where.blocked = append(where.blocked, en)
+		en.blockOn(where, why)
 	} else {
 		en.pool.admit(en)
 	}

@@ -37,14 +37,14 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return unit{}, false
 	}
 	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
-	if h.pod.state == promised { // a place that is only promised costs nobody any work
+	if h.pod.state == promised && !w.breaksWithout(w.booking) { // a place that is only promised costs nobody any work
 		u.held = w.booking.holdings
 		for _, x := range u.held {
 			u.charge.add(x.charge)
 		}
 		return u, !a.moving && a.mayTake(&u)
 	}
-	if w.later <= w.Min && w.Min > 1 {
+	if w.Min > 1 && (h.pod.state == promised || w.later <= w.Min) {
 		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
 	}
 	for _, x := range u.held {
@@ -65,6 +65,13 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil && !w.Suspended // whose successor would not start
 	}
 	return u, a.mayTake(&u)
+}
+
+// breaksWithout reports whether w is a gang that runs, and reaches its minimum
+// only with what it is promised.
+func (w *workload) breaksWithout(b *booking) bool {
+	n := len(b.holdings)
+	return w.Min > 1 && n < w.later && w.later-n < w.Min
 }
 
 // mayTake applies the rules of reclaim and preemption to u. They put what is
@@ -283,18 +290,11 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 			return []unit{u}, true
 		}
 	}
-	var marks []unit
-	fit := false
-	for _, u := range all {
-		again, ok := a.unit(u.held[0]) // earlier ones may have changed its right
-		if !ok {
-			continue
-		}
-		e.take(&again)
-		marks = append(marks, again)
-		if fit = e.slots(s, n, later, 1) > 0; fit {
-			break
-		}
+	enough := func() bool { return e.slots(s, n, later, 1) > 0 }
+	marks, refused, fit := a.takeUntil(all, enough)
+	for i := 0; i < len(refused) && !fit; i++ {
+		e.back(start)
+		marks, _, fit = a.takeUntil(slices.Insert(slices.Clone(all), 0, refused[i]), enough)
 	}
 	if !fit {
 		e.back(start)
@@ -306,6 +306,25 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 		return lean, true
 	}
 	return marks, true
+}
+
+// takeUntil takes units one after the other until it is enough. It passes over
+// those, and returns them, to which the asker has no right any more with what
+// it took before.
+func (a *asker) takeUntil(units []unit, enough func() bool) (taken, refused []unit, ok bool) {
+	for _, u := range units {
+		again, ok := a.unit(u.held[0])
+		if !ok {
+			refused = append(refused, u)
+			continue
+		}
+		a.e.take(&again)
+		taken = append(taken, again)
+		if enough() {
+			return taken, refused, true
+		}
+	}
+	return taken, refused, false
 }
 
 // unitsOn lists what the asker may stop on n, what it should stop first first.

@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -56,12 +57,22 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 	}
 	for _, name := range l.below(victim.Owner, winner.Owner) {
 		keeps := add(l.Used(name, pool, staying), r.promisedToOthers(l, winner.ID, name, pool))
-		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" {
+		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" && !r.lostPromise(name, winner.ID) {
 			return fmt.Errorf("%s has %+v of its quota %+v and borrows nothing of what the victim holds",
 				name, keeps, l.entry(name, pool).Quota)
 		}
 	}
 	return nil
+}
+
+// lostPromise reports whether somebody of an owner won places before the winner
+// did, and has none after the round: others took them over, and the round does
+// not tell what they were. They counted as the owner's when it was judged.
+func (r Round) lostPromise(owner, winner string) bool {
+	ids := winners(r.Decisions)
+	return slices.ContainsFunc(ids[:slices.Index(ids, winner)], func(id string) bool {
+		return slices.Contains(r.After.Chain(r.After.Works[id].Owner), owner) && len(r.After.gains(r, id)) == 0
+	})
 }
 
 // entitled checks the winner's right against the last victim: with what it
@@ -94,13 +105,7 @@ func siblings(l *Ledger, winner, victim sched.Workload) (x, y string) {
 // gets is what x has once the winner got what was taken for it.
 func (r Round) gets(l *Ledger, winner sched.Workload, x, pool string) sched.Amount {
 	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
-	if gains := r.After.gains(r, winner.ID); len(gains) > 0 {
-		// What it got beside, in room that was left over, took nothing from anybody.
-		for range len(gains) - r.Before.nextStep(winner.ID) {
-			got.GPU -= gains[0].charge.GPU
-		}
-	}
-	return got
+	return r.besides(got, winner.ID)
 }
 
 // comesFirst reports whether the winner does not take surplus from an equal: its
@@ -110,6 +115,25 @@ func (r Round) comesFirst(l *Ledger, winner, victim sched.Workload, pool string)
 	mine, theirs := l.entry(x, pool), l.entry(y, pool)
 	asked := mask(r.gets(l, winner, x, pool), asksFor(r.After.demand(r, winner.ID)))
 	return exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority
+}
+
+// besides takes off what the winner got beside, in room that was left over: that
+// took nothing from anybody. Which pods these are the round does not tell; at
+// best, those that are charged most.
+func (r Round) besides(got sched.Amount, winner string) sched.Amount {
+	gains := r.After.gains(r, winner)
+	n := max(0, len(gains)-r.Before.nextStep(winner))
+	most := func(of func(sched.Amount) int64) (sum int64) {
+		slices.SortFunc(gains, func(a, b gain) int { return cmp.Compare(of(b.charge), of(a.charge)) })
+		for _, g := range gains[:n] {
+			sum += of(g.charge)
+		}
+		return sum
+	}
+	got.GPU -= most(func(a sched.Amount) int64 { return a.GPU })
+	got.CPU -= most(func(a sched.Amount) int64 { return a.CPU })
+	got.Memory -= most(func(a sched.Amount) int64 { return a.Memory })
+	return got
 }
 
 // promisedBy sums what x was promised up to the winner's turn in the round:
