@@ -85,6 +85,7 @@ func TestAccepted(t *testing.T) {
 		"an order of pools":              project("{pools: [{name: a}, {name: b}], poolOrder: [b, a]}"),
 		"the default pool in the order":  project("{poolOrder: [default]}"),
 		"a node pool":                    pool("{nodeSelector: {gpu: a100}, placement: {gpu: fgd, cpu: spread}, pricePerGPUHour: \"2.5\"}"),
+		"a dense pool":                   pool("{nodeSelector: {gpu: a100}, placement: {gpu: dense}}"),
 		"the default pool with no nodes": "kind: NodePool\nmetadata: {name: default}\nspec: {placement: {gpu: spread}}",
 		"a rule":                         rule(lws),
 		"a rule for label groups":        rule("{object: {apiVersion: a/v1, kind: A}, nameLabel: example.com/group, min: '2'}"),
@@ -177,7 +178,9 @@ func TestRefused(t *testing.T) {
 			`spec.nodeSelector: Invalid value: spec.nodeSelector is set on the pool default, which takes the nodes ` +
 				`that no other pool selects: omit it, or give the pool another name`},
 		"an unknown placement": {pool("{nodeSelector: {a: b}, placement: {gpu: best}}"),
-			`spec.placement.gpu: Unsupported value: "best": supported values: "pack", "spread", "fgd"`},
+			`spec.placement.gpu: Unsupported value: "best": supported values: "pack", "spread", "fgd", "dense"`},
+		"a placement to compare with": {pool("{nodeSelector: {a: b}, placement: {gpu: bestfit}}"),
+			`spec.placement.gpu: Unsupported value: "bestfit": supported values: "pack", "spread", "fgd", "dense"`},
 		"fgd without GPUs": {pool("{nodeSelector: {a: b}, placement: {cpu: fgd}}"),
 			`spec.placement.cpu: Unsupported value: "fgd": supported values: "pack", "spread"`},
 		"a negative price": {pool("{nodeSelector: {a: b}, pricePerGPUHour: -1}"),
