@@ -33,7 +33,7 @@ var histories = rapid.Custom(func(t *rapid.T) laws.History {
 		h.Nodes[i].Name = "n" + string(rune('1'+i))
 	}
 	if oneIn(t, 3, "placement") {
-		rule := rapid.SampledFrom([]string{"pack", "spread", "fgd"}).Draw(t, "rule")
+		rule := rapid.SampledFrom([]string{sched.Pack, sched.Spread, sched.FGD, sched.Dense, sched.Dense}).Draw(t, "rule")
 		h.Pools = []sched.Pool{{Name: sched.DefaultPool, GPUPlacement: rule, CPUPlacement: rule}}
 	}
 	h.Steps = rapid.SliceOfN(steps, 3, 16).Draw(t, "steps")
@@ -120,7 +120,7 @@ var steps = rapid.Custom(func(t *rapid.T) laws.Step {
 			laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive,
 			laws.Leave, laws.Leave, laws.EndPod, laws.EndWork, laws.EndWork, laws.Grow, laws.FailBind,
 			laws.LoseNode, laws.NewNode, laws.Cordon, laws.Sicken, laws.Requota, laws.Disown, laws.Suspend,
-			laws.Occupy, laws.Vacate, laws.Wait, laws.Settle, laws.Restart,
+			laws.Occupy, laws.Vacate, laws.Foresee, laws.Wait, laws.Settle, laws.Restart,
 		}).Draw(t, "act"),
 		Pick:  rapid.IntRange(0, 63).Draw(t, "pick"),
 		Early: rapid.Bool().Draw(t, "early"),
@@ -128,6 +128,8 @@ var steps = rapid.Custom(func(t *rapid.T) laws.Step {
 	switch s.Act {
 	case laws.Arrive:
 		s.Work, s.Pods = works(t)
+	case laws.Foresee:
+		s.Pods = rapid.SliceOfN(asks, 0, 4).Draw(t, "expected")
 	case laws.Requota:
 		s.Bounds = bounds.Draw(t, "bounds")
 	case laws.Wait:
