@@ -133,7 +133,7 @@ func (s *session) poolWrite(create bool) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringToStringVar(&p.selector, "selector", nil, "labels that its nodes have, such as gpu=a100,zone=b")
-	f.StringVar(&p.gpu, "placement", "", "where GPU pods go: pack, spread or fgd (default pack)")
+	f.StringVar(&p.gpu, "placement", "", "where GPU pods go: pack, spread, fgd or dense (default pack)")
 	f.StringVar(&p.cpu, "cpu-placement", "", "where pods without GPUs go: pack or spread (default pack)")
 	f.StringVar(&p.spared, "surplus-runtime", "",
 		"how long what started is left alone by others who would borrow in its place (default 5m)")
@@ -195,7 +195,7 @@ func (p *pooling) apply(pool *v1alpha1.NodePool) error {
 		valid       []v1alpha1.PlacementRule
 	}{
 		{"placement", p.gpu, &pool.Spec.Placement.GPU,
-			[]v1alpha1.PlacementRule{v1alpha1.Pack, v1alpha1.Spread, v1alpha1.FGD}},
+			[]v1alpha1.PlacementRule{v1alpha1.Pack, v1alpha1.Spread, v1alpha1.FGD, v1alpha1.Dense}},
 		{"cpu-placement", p.cpu, &pool.Spec.Placement.CPU,
 			[]v1alpha1.PlacementRule{v1alpha1.Pack, v1alpha1.Spread}},
 	} {

@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 		{"project delete visin", 3, `there is no project "visin": did you mean vision?`},
 		{"department delete research", 2, "department research still has the projects vision: move them"},
 		{"pool create new", 2, "--selector is missing, and without it the pool would take every node"},
-		{"pool create new --selector a=b --placement best", 2, `--placement "best" is no way to place pods: write pack or spread or fgd`},
+		{"pool create new --selector a=b --placement best", 2, `--placement "best" is no way to place pods: write pack or spread or fgd or dense`},
 		{"pool create new --selector a=b --cpu-placement fgd", 2, `--cpu-placement "fgd" is no way to place pods`},
 		{"pool create new --selector a=b --price free", 2, `--price: "free" is not a price`},
 		{"pool set old --surplus-runtime -5m", 2, `--surplus-runtime: "-5m" is not how long: write a duration such as 5m`},

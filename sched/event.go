@@ -74,7 +74,8 @@ type Occupied struct {
 type Vacated struct{ ID string }
 
 // Expect says what pods to expect, for placement rules that look ahead. It
-// replaces what was told before; nothing is decided from it but where pods go.
+// replaces what was told before, without pods by nothing; nothing is decided
+// from it but where pods go.
 type Expect struct{ Pods []Expected }
 
 // Expected is a kind of pod and how common it is beside the others.

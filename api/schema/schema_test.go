@@ -85,6 +85,7 @@ func TestAccepted(t *testing.T) {
 		"an order of pools":                project("{pools: [{name: a}, {name: b}], poolOrder: [b, a]}"),
 		"the default pool in the order":    project("{poolOrder: [default]}"),
 		"a node pool":                      pool("{nodeSelector: {gpu: a100}, placement: {gpu: fgd, cpu: spread}, pricePerGPUHour: \"2.5\"}"),
+		"a dense pool":                     pool("{nodeSelector: {gpu: a100}, placement: {gpu: dense}}"),
 		"a surplus run time":               pool("{nodeSelector: {gpu: a100}, surplusRuntime: 1h30m}"),
 		"no surplus run time":              pool("{nodeSelector: {gpu: a100}, surplusRuntime: 0s}"),
 		"a part of a second":               pool("{nodeSelector: {gpu: a100}, surplusRuntime: 500ms}"),
@@ -181,7 +182,9 @@ func TestRefused(t *testing.T) {
 			`spec.nodeSelector: Invalid value: spec.nodeSelector is set on the pool default, which takes the nodes ` +
 				`that no other pool selects: omit it, or give the pool another name`},
 		"an unknown placement": {pool("{nodeSelector: {a: b}, placement: {gpu: best}}"),
-			`spec.placement.gpu: Unsupported value: "best": supported values: "pack", "spread", "fgd"`},
+			`spec.placement.gpu: Unsupported value: "best": supported values: "pack", "spread", "fgd", "dense"`},
+		"a placement to compare with": {pool("{nodeSelector: {a: b}, placement: {gpu: bestfit}}"),
+			`spec.placement.gpu: Unsupported value: "bestfit": supported values: "pack", "spread", "fgd", "dense"`},
 		"fgd without GPUs": {pool("{nodeSelector: {a: b}, placement: {cpu: fgd}}"),
 			`spec.placement.cpu: Unsupported value: "fgd": supported values: "pack", "spread"`},
 		"a negative surplus run time": {pool("{nodeSelector: {a: b}, surplusRuntime: -5m}"),

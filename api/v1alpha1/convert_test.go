@@ -252,3 +252,13 @@ func rational(q resource.Quantity) *big.Rat {
 	}
 	return r
 }
+
+// A rule that the engine does not know would be refused after the API let it in.
+func TestEngineKnowsTheRules(t *testing.T) {
+	for _, rule := range []PlacementRule{Pack, Spread, FGD, Dense} {
+		pool := NodePool{Spec: NodePoolSpec{Placement: Placement{GPU: rule}}}
+		if err := sched.New(sched.Config{}).Apply(sched.PoolSet{Pool: pool.Pool()}); err != nil {
+			t.Error(err)
+		}
+	}
+}

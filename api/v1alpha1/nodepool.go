@@ -83,17 +83,21 @@ const (
 	Spread PlacementRule = "spread"
 	// FGD takes the node where the least room becomes useless to other work.
 	FGD PlacementRule = "fgd"
+	// Dense takes the place that costs the pods to come the least.
+	Dense PlacementRule = "dense"
 )
 
 // Placement is how pods are placed in a pool.
 type Placement struct {
-	// gpu is for pods with GPUs: pack, spread or fgd.
+	// gpu is for pods with GPUs: pack, spread, fgd or dense. The last two place
+	// pods without GPUs as well.
 	// +optional
 	// +kubebuilder:default=pack
-	// +kubebuilder:validation:Enum=pack;spread;fgd
+	// +kubebuilder:validation:Enum=pack;spread;fgd;dense
 	GPU PlacementRule `json:"gpu,omitempty"`
 
-	// cpu is for pods without GPUs: pack or spread.
+	// cpu is for pods without GPUs: pack or spread. It says nothing where gpu is
+	// fgd or dense.
 	// +optional
 	// +kubebuilder:default=pack
 	// +kubebuilder:validation:Enum=pack;spread

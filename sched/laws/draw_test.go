@@ -36,7 +36,7 @@ var histories = rapid.Custom(func(t *rapid.T) laws.History {
 	}
 	pool := sched.Pool{Name: sched.DefaultPool, SurplusRuntime: surplusRuntimes.Draw(t, "surplus run time")}
 	if oneIn(t, 3, "placement") {
-		rule := rapid.SampledFrom([]string{"pack", "spread", "fgd"}).Draw(t, "rule")
+		rule := rapid.SampledFrom([]string{sched.Pack, sched.Spread, sched.FGD, sched.Dense, sched.Dense}).Draw(t, "rule")
 		pool.GPUPlacement, pool.CPUPlacement = rule, rule
 	}
 	h.Pools = []sched.Pool{pool}
@@ -124,7 +124,7 @@ var steps = rapid.Custom(func(t *rapid.T) laws.Step {
 			laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive,
 			laws.Leave, laws.Leave, laws.EndPod, laws.EndWork, laws.EndWork, laws.Grow, laws.FailBind,
 			laws.LoseNode, laws.NewNode, laws.Cordon, laws.Sicken, laws.Requota, laws.Disown, laws.Suspend,
-			laws.Occupy, laws.Vacate, laws.Wait, laws.Settle, laws.Restart,
+			laws.Occupy, laws.Vacate, laws.Foresee, laws.Wait, laws.Settle, laws.Restart,
 		}).Draw(t, "act"),
 		Pick:  rapid.IntRange(0, 63).Draw(t, "pick"),
 		Early: rapid.Bool().Draw(t, "early"),
@@ -132,6 +132,8 @@ var steps = rapid.Custom(func(t *rapid.T) laws.Step {
 	switch s.Act {
 	case laws.Arrive:
 		s.Work, s.Pods = works(t)
+	case laws.Foresee:
+		s.Pods = rapid.SliceOfN(asks, 0, 4).Draw(t, "expected")
 	case laws.Requota:
 		s.Bounds = bounds.Draw(t, "bounds")
 	case laws.Wait:

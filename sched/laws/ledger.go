@@ -18,6 +18,7 @@ type Ledger struct {
 	Works   map[string]sched.Workload
 	Pods    map[string]Pod
 	Foreign map[string]sched.Occupied
+	Mix     sched.Expect // as last told
 	// Held is the room that the engine keeps: for pods whose place is being
 	// cleared, by pod, as it was last told by Engine.Promises; and the seats of
 	// pods that were moved, by the name of the pod that left.
@@ -102,6 +103,8 @@ func (l *Ledger) Tell(ev sched.Event) {
 		l.Foreign[ev.ID] = ev
 	case sched.Vacated:
 		delete(l.Foreign, ev.ID)
+	case sched.Expect:
+		l.Mix = ev
 	default:
 		l.tellPod(ev)
 	}

@@ -11,7 +11,8 @@ import (
 // Objects returns what the API objects alone say, as the events that tell a
 // fresh engine of it: nodes, owners, workloads and pods as they are now, what
 // each pod holds, and which pods are being deleted. The order within each kind
-// is the reverse of the usual one, since nobody promises an order.
+// is the reverse of the usual one, since nobody promises an order. What pods to
+// expect is in no object; it is told again, last, by whoever remembers it.
 func (l *Ledger) Objects() []sched.Event {
 	var evs []sched.Event
 	for _, name := range backwards(l.Pools) {
@@ -39,7 +40,9 @@ func (l *Ledger) Objects() []sched.Event {
 			evs = append(evs, sched.PodLeaving{ID: id})
 		}
 	}
-	return evs
+	mix := sched.Expect{Pods: slices.Clone(l.Mix.Pods)}
+	slices.Reverse(mix.Pods)
+	return append(evs, mix)
 }
 
 func (l *Ledger) parentsFirst() []string {

@@ -2,8 +2,9 @@
 // placement rules that look ahead: it counts arrivals by what they ask for, and
 // says when the engine should be told anew what to expect.
 //
-// It keeps counts only. What it learned dies with it; whoever starts again
-// shows it the pods that exist first.
+// What it learned dies with it; whoever starts again shows it the pods that
+// exist first. A [Counter] is told of arrivals, a [Follower] finds them among
+// the events of an engine.
 package learn
 
 import (
@@ -61,10 +62,10 @@ func (c *Counter) Due() (sched.Expect, bool) {
 	if c.total < c.due {
 		return sched.Expect{}, false
 	}
-	if c.total >= 2*remembered {
+	for c.total >= 2*remembered {
 		c.halve()
 	}
-	c.due = c.total + c.total/4
+	c.due = max(c.total+c.total/4, first)
 	if c.drifted()*100 <= drift {
 		return sched.Expect{}, false
 	}
