@@ -131,6 +131,7 @@ func (e *Engine) keep(b *booking) bool {
 		e.addVictim(h)
 		e.say(h)
 	}
+	e.relevel(b.w)
 	e.requeue(b.w)
 	return true
 }

@@ -28,10 +28,11 @@ func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 		e.rollback()
 		if ok {
 			units, placed := a.leanest(units, nodes, groups)
-			if placed != nil {
-				a.carryOut(units, placed)
+			if placed == nil || !stoppable(units) {
+				return false, true
 			}
-			return placed != nil, true
+			a.carryOut(units, placed)
+			return true, true
 		}
 		if len(groups) > 1 || pl.all {
 			return false, true

@@ -15,6 +15,9 @@ type unit struct {
 	standing int64 // of its owner, the more it borrows the higher
 	charge   vec
 	lost     int64 // milli-GPU-seconds of work thrown away
+	level    int   // by service, where it matters
+	kept     bool  // it is suspended and not evicted
+	gentle   bool  // it may not be evicted
 }
 
 // asker is a workload that looks for victims.
@@ -24,6 +27,7 @@ type asker struct {
 	acct   *account
 	pool   *pool
 	demand vec  // what is still to be placed
+	owed   bool // some of its owners are within quota
 	moving bool // looks for pods to move, not to evict
 	placed []Placement
 }
@@ -36,6 +40,9 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return unit{}, false
 	}
 	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
+	if !a.moving && a.vainly(&u) {
+		return unit{}, false
+	}
 	if h.pod.state == promised { // a place that is only promised costs nobody any work
 		u.held = w.booking.holdings
 		for _, x := range u.held {
@@ -58,11 +65,20 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		u.charge.add(x.charge)
 		u.lost += max(x.charge[0], 1000) / 1000 * (int64(a.e.now-x.pod.since) / 1000)
 	}
+	if a.pool.Surplus == ByService || u.acct == a.acct && a.e.yieldsWithin(w) {
+		u.level = w.level
+	}
 	if a.moving {
 		u.rule = Consolidate
 		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil
 	}
-	return u, a.mayTake(&u)
+	if !a.mayTake(&u) {
+		return u, false
+	}
+	if u.kept = u.kept || u.keepable(); u.kept {
+		u.lost = 0
+	}
+	return u, true
 }
 
 // mayTake applies the rules of reclaim and preemption to u.
@@ -78,7 +94,10 @@ func (a *asker) unit(h *holding) (unit, bool) {
 func (a *asker) mayTake(u *unit) bool {
 	if u.acct == a.acct {
 		u.rule = Preempt
-		return a.w.Priority > u.w.Priority
+		if a.w.Priority != u.w.Priority || !a.e.yieldsWithin(a.w) {
+			return a.w.Priority > u.w.Priority
+		}
+		return a.outserves(u)
 	}
 	u.rule = Reclaim
 	x, y := siblings(a.acct, u.acct)
@@ -106,6 +125,9 @@ func (a *asker) mayTake(u *unit) bool {
 	}
 	if x.priority != y.priority {
 		return x.priority > y.priority
+	}
+	if a.pool.Surplus == ByService {
+		return a.outserves(u)
 	}
 	return x.weight > 0 && ratioCmp(x.standing(after, false), x.weight,
 		y.standing(y.used.minus(u.charge), false), y.weight) <= 0
@@ -142,8 +164,10 @@ func (e *Engine) take(u *unit) {
 // cost compares ways to make room: fewer workloads first, from whoever borrows
 // most, of the least priority and with the least work lost.
 type cost struct {
+	evicts   int // of units that are not just suspended
 	preempts int
 	units    int
+	level    int
 	standing int64
 	priority int32
 	lost     int64
@@ -151,9 +175,11 @@ type cost struct {
 }
 
 func costOf(units []unit) cost {
-	c := cost{units: len(units), standing: perTrillion}
+	c := cost{units: len(units), level: levels, standing: perTrillion}
 	for i := range units {
 		u := &units[i]
+		c.level = min(c.level, u.level)
+		c.evicts += b2i(u.w.Swappable && !u.kept)
 		if u.rule == Preempt {
 			c.preempts++
 		} else {
@@ -171,8 +197,10 @@ func costOf(units []unit) cost {
 func costCmp(a, b cost) int {
 	return cmp.Or(
 		cmp.Compare(min(a.units, 1), min(b.units, 1)),
+		cmp.Compare(a.evicts, b.evicts),
 		cmp.Compare(a.preempts, b.preempts),
 		cmp.Compare(a.units, b.units),
+		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
 		cmp.Compare(a.priority, b.priority),
 		cmp.Compare(a.lost, b.lost),
@@ -182,7 +210,9 @@ func costCmp(a, b cost) int {
 
 func unitCmp(a, b unit) int {
 	return cmp.Or(
+		boolCmp(a.w.Swappable && !a.kept, b.w.Swappable && !b.kept),
 		cmp.Compare(b.rule, a.rule), // reclaim before preempt
+		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
 		cmp.Compare(a.w.Priority, b.w.Priority),
 		cmp.Compare(a.lost, b.lost),
@@ -219,7 +249,7 @@ func (a *asker) couldClear(s *shape, n *node) bool {
 func (a *asker) mayLend(h *holding) bool {
 	acct := h.acct()
 	if acct == a.acct {
-		return h.w.Priority < a.w.Priority
+		return h.w.Priority < a.w.Priority || h.w.Priority == a.w.Priority && a.e.yieldsWithin(a.w)
 	}
 	return acct.used.over(acct.quota, a.demand)
 }

@@ -43,7 +43,7 @@ func reclaimsFromBorrowers(r Round) error {
 		}
 		after := l.Clone() // all that is taken for the winner is taken
 		after.Do(d)
-		return r.entitled(after, winner, victim, pool)
+		return r.entitled(after, d, winner, victim, pool)
 	})
 }
 
@@ -67,8 +67,8 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 // entitled checks the winner's right against the last victim: with what it
 // gets, its owner (at the level at which the two compete) is within quota, or
 // of a higher band, or borrows no more for its weight than the victim's owner
-// is left with.
-func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) error {
+// is left with; or, where surplus is divided by service, has less of that.
+func (r Round) entitled(l *Ledger, d sched.Decision, winner, victim sched.Workload, pool string) error {
 	x, y := last(l.below(winner.Owner, victim.Owner)), last(l.below(victim.Owner, winner.Owner))
 	if x == "" || y == "" {
 		return nil // an owner was deleted; its work counts as borrowed
@@ -84,6 +84,12 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 	asked := mask(got, asksFor(r.After.demand(r, winner.ID)))
 	if exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority {
 		return nil
+	}
+	if l.Pools[pool].Surplus == sched.ByService {
+		if mine.Priority == theirs.Priority {
+			return r.yields(l, d, victim, winner)
+		}
+		return fmt.Errorf("%s reclaims from %s of a higher band", winner.ID, victim.ID)
 	}
 	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(l.keeps(y, pool), theirs, pool)
 	const rounding = 0.02

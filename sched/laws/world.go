@@ -97,6 +97,9 @@ func (w *World) step(s Step) *Breach {
 	if s.Act != Leave && s.Act != Settle {
 		w.taken = map[[2]string]bool{}
 	}
+	if b := w.settleIn(); b != nil {
+		return b
+	}
 	if b := w.happen(s); b != nil {
 		return b
 	}
@@ -234,7 +237,16 @@ func (w *World) settle() *Breach {
 		if b := w.decide(); b != nil {
 			return b
 		}
+		if b := w.settleIn(); b != nil {
+			return b
+		}
 		if len(w.exits) == 0 {
+			if b := w.decide(); b != nil || len(w.exits) > 0 {
+				if b != nil {
+					return b
+				}
+				continue
+			}
 			return CheckRest(Rest{w.Ledger, w.main, w.fresh})
 		}
 		for len(w.exits) > 0 {
@@ -286,6 +298,9 @@ func (w *World) leave(early bool) *Breach {
 	p, ok := w.Ledger.Pods[id]
 	if !ok {
 		return nil
+	}
+	if p.Aside != nil && p.Leaving {
+		return w.tell(sched.PodSuspended{ID: id, Node: p.Aside.Node, HostMiB: p.Aside.MiB})
 	}
 	evs := []sched.Event{sched.PodGone{ID: id}}
 	if work, ok := w.Ledger.Works[p.Workload]; ok {
