@@ -44,10 +44,13 @@ type Figures struct {
 	Wait       Spread  `json:"wait"`
 	Completion Spread  `json:"completion"`
 	Evictions  int     `json:"evictions"`
+	Swaps      int     `json:"swaps"`
 	Failures   int     `json:"failures"`
 	GPUHours   float64 `json:"gpuHours"` // of the jobs' own work
 	LostHours  float64 `json:"lostGPUHours"`
 	Lost       float64 `json:"lostPerCent"`
+	// Swapping is GPU time in which state was brought out to host memory or in.
+	Swapping float64 `json:"swappingGPUHours"`
 	// Violation is for how many seconds a job waited that the tenant's quota
 	// had room for, summed over tenants.
 	Violation float64 `json:"quotaViolationSeconds"`
@@ -84,6 +87,7 @@ func (t *tally) result() *Result {
 func (a *account) add(b *account) {
 	a.waits, a.times = append(a.waits, b.waits...), append(a.times, b.times...)
 	a.work, a.busy, a.lost = a.work+b.work, a.busy+b.busy, a.lost+b.lost
+	a.swaps, a.swapping = a.swaps+b.swaps, a.swapping+b.swapping
 	a.evictions, a.failures, a.violation = a.evictions+b.evictions, a.failures+b.failures, a.violation+b.violation
 }
 
@@ -91,7 +95,7 @@ func (a *account) figures() Figures {
 	const hour = 3600 * 1000
 	return Figures{
 		Jobs: len(a.waits), Wait: spread(a.waits), Completion: spread(a.times),
-		Evictions: a.evictions, Failures: a.failures,
+		Evictions: a.evictions, Swaps: a.swaps, Swapping: float64(a.swapping) / hour, Failures: a.failures,
 		GPUHours: float64(a.work) / hour, LostHours: float64(a.lost) / hour,
 		Lost:      100 * float64(a.lost) / math.Max(float64(a.work), 1),
 		Violation: float64(a.violation) / 1000,

@@ -19,6 +19,8 @@ type account struct {
 	work         int64   // GPU·ms of its jobs
 	busy         int64   // GPU·ms in use inside the window
 	lost         int64   // GPU·ms of work thrown away
+	swapping     int64   // GPU·ms in which state was brought out or in
+	swaps        int     // runs that were put aside
 	evictions    int
 	failures     int // runs that ended with their node
 
@@ -85,10 +87,12 @@ func (t *tally) submit(j *trace.Job) {
 	a.work += int64(j.GPUs) * j.Duration.Milliseconds()
 }
 
-func (t *tally) start(j *trace.Job, now sched.Time) {
+// start counts a run that begins, and for how long it does nothing at first.
+func (t *tally) start(j *trace.Job, idle, now sched.Time) {
 	a := t.touch(j, now)
 	a.wait(j.GPUs, -1)
 	a.using += int64(j.GPUs)
+	a.swapping += int64(j.GPUs) * int64(idle)
 }
 
 // stop counts a run that ends now.
@@ -107,11 +111,23 @@ func (t *tally) end(j *trace.Job, now sched.Time) {
 	a.waits = append(a.waits, took-j.Duration.Milliseconds())
 }
 
-// lose counts a run that stopped early, and lets its job wait again.
-func (t *tally) lose(j *trace.Job, since, now sched.Time, why cause) {
-	a := t.touch(j, now)
+// suspend counts a run that was put aside, which takes its GPUs a while yet.
+func (t *tally) suspend(j *trace.Job, since, now, cost sched.Time) {
+	t.stop(j, since, now)
+	a := t.of[j.Tenant]
 	a.wait(j.GPUs, 1)
-	a.lost += int64(j.GPUs) * int64(now-since)
+	a.swaps++
+	a.swapping += int64(j.GPUs) * int64(cost)
+	a.busy += int64(j.GPUs) * max(int64(min(now+cost, t.window[1])-max(now, t.window[0])), 0)
+}
+
+// again counts a job that waits anew.
+func (t *tally) again(j *trace.Job, now sched.Time) { t.touch(j, now).wait(j.GPUs, 1) }
+
+// lose counts work that has to be done again.
+func (t *tally) lose(j *trace.Job, work sched.Time, why cause) {
+	a := t.of[j.Tenant]
+	a.lost += int64(j.GPUs) * int64(work)
 	if why == failed {
 		a.failures++
 	} else {
