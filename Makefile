@@ -16,6 +16,15 @@ help: ## List the targets
 build: ## Build bin/weir
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/weir
 
+# IMAGE is what `make image` calls the image; DOCKER can be podman.
+IMAGE   ?= weir:$(VERSION)
+DOCKER  ?= docker
+
+.PHONY: image
+image: ## Build a container image (not exercised by the project's own checks)
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/image/weir ./cmd/weir
+	$(DOCKER) build -f Dockerfile -t $(IMAGE) bin/image
+
 .PHONY: demo
 demo: build ## Build, start a cluster here and replay the openb trace on it
 	$(BIN) up --replay openb --fresh
@@ -49,8 +58,18 @@ bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler,
 	bin/bind -mode reclaim
 
 .PHONY: kill
-kill: ## Kill the scheduler 20 times while 2,000 pods are placed
+kill: ## Kill the scheduler 20 times, and the API server, while 2,000 pods are placed
 	$(GO) test ./test/kill -count 1 -timeout 30m -v -args -pods 2000 -kills 20
+
+# Each target, as its package and its name. FUZZTIME is for each of them.
+FUZZTIME ?= 60s
+FUZZ := sched/scenario:FuzzParse api/v1alpha1:FuzzGPU sim/openb:FuzzRead cli/quantity:FuzzParse \
+	kube/ask:FuzzShareWords kube/workload:FuzzParse kube/plan:FuzzRead kube/admit:FuzzHandler
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for FUZZTIME each (default 60s)
+	@set -e; for t in $(FUZZ); do echo "$$t"; \
+		$(GO) test ./$${t%%:*} -run '^$$' -fuzz "^$${t##*:}$$" -fuzztime $(FUZZTIME); done
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -22,6 +22,7 @@ import (
 
 	"github.com/weir-gpu/weir/cli/snapshot"
 	"github.com/weir-gpu/weir/cli/text"
+	"github.com/weir-gpu/weir/kube/plan/result"
 )
 
 // Parts are the rooms of Weir behind the commands. A nil part is one that the
@@ -32,7 +33,7 @@ type Parts struct {
 	// Snapshot reads the state of a cluster.
 	Snapshot func(context.Context, Clients, time.Time) (*snapshot.View, error)
 	// Plan says what the scheduler would do with objects from files.
-	Plan func(context.Context, PlanOptions) (*Plan, error)
+	Plan func(context.Context, PlanOptions) (*result.Plan, error)
 	// Up runs the embedded cluster until the context ends.
 	Up func(context.Context, UpOptions) error
 	// Scheduler runs the scheduler until the context ends.
@@ -119,7 +120,7 @@ quotas. Without a cluster, weir plan says what the scheduler would do with
 objects from files, and weir up starts a cluster with simulated GPUs here.`,
 		"work", "Work:", s.submit(), s.list(), s.describe(), s.explain(), s.logs(), s.suspend(), s.resume(), s.delete(),
 		"cluster", "Cluster:", s.top(), s.node(), s.pool(), s.department(), s.project(),
-		"run", "Running Weir:", s.plan(), s.simulate(), s.up(), s.scheduler(),
+		"run", "Running Weir:", s.plan(), s.simulate(), s.up(), s.install(), s.uninstall(), s.scheduler(),
 	)
 	if s.program != "weir" {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: s.program}

@@ -27,8 +27,8 @@ import (
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/cli/internal/fixture"
-	"github.com/weir-gpu/weir/cli/show"
 	"github.com/weir-gpu/weir/cli/snapshot"
+	"github.com/weir-gpu/weir/kube/plan/result"
 )
 
 // bench is a command in front of a cluster that is not there.
@@ -130,13 +130,13 @@ func TestLogsOfSeveralPodsAreMarked(t *testing.T) {
 
 func TestPlanPrintsAndTellsOfWaits(t *testing.T) {
 	b := newBench(t)
-	b.parts.Plan = func(_ context.Context, o PlanOptions) (*Plan, error) {
+	b.parts.Plan = func(_ context.Context, o PlanOptions) (*result.Plan, error) {
 		if o.Files[0] == "missing.yaml" {
 			return nil, &os.PathError{Op: "stat", Path: o.Files[0], Err: os.ErrNotExist}
 		}
-		return &Plan{
-			Decisions: []show.PlanDecision{{Action: "start", Pod: "ml/dev", Node: "n1"}},
-			Waiting:   []show.PlanWaiting{{Workload: "ml/llm", Reason: "OverQuota", Message: "The quota is used."}},
+		return &result.Plan{
+			Decisions: []result.Decision{{Action: "start", Pod: "ml/dev", Node: "n1"}},
+			Waiting:   []result.Waiting{{Workload: "ml/llm", Reason: "OverQuota", Message: "The quota is used."}},
 		}, nil
 	}
 	for _, tc := range []struct {

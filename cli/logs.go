@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/weir-gpu/weir/cli/target"
 	"github.com/weir-gpu/weir/cli/text"
@@ -114,18 +113,6 @@ func (l *logging) choose(o target.Object) ([]corev1.Pod, error) {
 	return nil, notFound("%s has no pods", o.ID())
 }
 
-// simulatedLabel marks nodes of `weir up` on which nothing is executed.
-const simulatedLabel = "weir.dev/simulated"
-
-// logsError says why a pod's logs cannot be had.
-func logsError(ctx context.Context, c Clients, p *corev1.Pod, err error) error {
-	node, nerr := c.Kube.CoreV1().Nodes().Get(ctx, p.Spec.NodeName, metav1.GetOptions{})
-	if nerr == nil && node.Labels[simulatedLabel] == "true" {
-		return fmt.Errorf("pod %s has no logs, because node %s is simulated and executes nothing", p.Name, node.Name)
-	}
-	return fmt.Errorf("pod %s: %w", p.Name, err)
-}
-
 func (s *session) copyLogs(ctx context.Context, c Clients, l *logging, p *corev1.Pod, prefix string,
 	writes *sync.Mutex,
 ) error {
@@ -141,7 +128,7 @@ func (s *session) copyLogs(ctx context.Context, c Clients, l *logging, p *corev1
 	}
 	stream, err := c.Kube.CoreV1().Pods(p.Namespace).GetLogs(p.Name, options).Stream(ctx)
 	if err != nil {
-		return logsError(ctx, c, p, err)
+		return fmt.Errorf("pod %s: %w", p.Name, err)
 	}
 	defer stream.Close()
 	lines := bufio.NewReader(stream)

@@ -19,14 +19,6 @@ type PlanOptions struct {
 	Now   time.Time
 }
 
-// What the scheduler would do.
-type (
-	Plan         = show.Plan
-	PlanDecision = show.PlanDecision
-	PlanDevice   = show.PlanDevice
-	PlanWaiting  = show.PlanWaiting
-)
-
 func (s *session) plan() *cobra.Command {
 	o := PlanOptions{}
 	var out output
@@ -73,7 +65,7 @@ func (s *session) runPlan(ctx context.Context, o PlanOptions, out output, exitCo
 	if out.data() {
 		err = s.print(out, p)
 	} else {
-		err = p.Write(s.out, s.palette(s.out))
+		err = show.Plan(s.out, s.palette(s.out), p)
 	}
 	if err == nil && exitCode && len(p.Waiting) > 0 {
 		return errWaiting

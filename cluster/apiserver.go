@@ -37,6 +37,12 @@ func apiServerFlags(files pki.Files, etcdEndpoint string) map[string]string {
 		"anonymous-auth":                   "false",
 		"allow-privileged":                 "true",
 
+		// Simulated nodes, whose own addresses lead nowhere, have their kubelets
+		// at the DNS name localhost; few other nodes have one.
+		"kubelet-preferred-address-types": "InternalDNS,Hostname,InternalIP,ExternalDNS,ExternalIP",
+		"kubelet-client-certificate":      files.AdminCert,
+		"kubelet-client-key":              files.AdminKey,
+
 		// A Service cannot have an endpoint on the loopback interface.
 		"endpoint-reconciler-type": "none",
 

@@ -27,7 +27,8 @@ import (
 )
 
 // controllerNames are the controllers of kube-controller-manager that run:
-// those that make and end pods and claims, and those that watch over nodes.
+// those that make and end pods and claims, that bind volumes, and that watch
+// over nodes.
 var controllerNames = []string{
 	names.NamespaceController,
 	names.ServiceAccountController,
@@ -41,6 +42,7 @@ var controllerNames = []string{
 	names.DaemonSetController,
 	names.DisruptionController,
 	names.ResourceClaimController,
+	names.PersistentVolumeBinderController,
 	names.TTLAfterFinishedController,
 	names.NodeLifecycleController,
 	names.TaintEvictionController,

@@ -19,10 +19,11 @@ type account struct {
 	weight       int64
 	priority     int32
 
-	used     vec  // granted or promised
-	firm     vec  // the non-preemptible part of used
-	running  int  // pods
-	borrowed bool // whether it was above quota when last charged for good
+	used     vec    // granted or promised
+	firm     vec    // the non-preemptible part of used
+	ranks    []rank // the preemptible part of used, by ascending priority; on leaves
+	running  int    // pods
+	borrowed bool   // whether it was above quota when last charged for good
 	// victims are its running preemptible workloads by ascending priority;
 	// inside a priority, those that started first come first.
 	victims []*victims
@@ -38,6 +39,37 @@ type account struct {
 	// claims remembers claimAny for the state of the pool in claimHope.
 	claims, claimKnown bool
 	claimHope          hope
+}
+
+// rank is what the preemptible work of one priority has.
+type rank struct {
+	priority int32
+	used     vec
+}
+
+// ranked changes what the preemptible work of a priority has.
+func (a *account) ranked(priority int32, charge vec, on bool) {
+	i := 0
+	for i < len(a.ranks) && a.ranks[i].priority < priority {
+		i++
+	}
+	if i == len(a.ranks) || a.ranks[i].priority != priority {
+		a.ranks = slices.Insert(a.ranks, i, rank{priority: priority})
+	}
+	if on {
+		a.ranks[i].used.add(charge)
+	} else {
+		a.ranks[i].used.sub(charge)
+	}
+}
+
+// lesser is what a has in preemptible work of a lower priority.
+func (a *account) lesser(priority int32) vec {
+	var sum vec
+	for i := 0; i < len(a.ranks) && a.ranks[i].priority < priority; i++ {
+		sum.add(a.ranks[i].used)
+	}
+	return sum
 }
 
 type victims struct {
@@ -167,7 +199,11 @@ func (e *Engine) charge(h *holding, on bool) {
 	if e.treeDirty {
 		return
 	}
-	for a := h.acct(); a != nil; a = a.parent {
+	leaf := h.acct()
+	if h.w.Preemptible {
+		leaf.ranked(h.w.Priority, h.charge, on)
+	}
+	for a := leaf; a != nil; a = a.parent {
 		if on {
 			a.used.add(h.charge)
 			a.running++

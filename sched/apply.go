@@ -79,6 +79,7 @@ func (e *Engine) setPool(p Pool) error {
 	q.log, q.logBase = nil, q.logBase+len(q.log)+1 // all scores are void
 	q.hope.prey++
 	q.reheap()
+	e.relevelAll()
 	return nil
 }
 

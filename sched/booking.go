@@ -6,12 +6,7 @@ import "slices"
 type booking struct {
 	w        *workload
 	holdings []*holding
-	stuck    Time // when to give up, as nothing leaves and yet it is not free; 0 while something does
 }
-
-// stuckFor is how long (ms) a promise stands though nothing that leaves is in
-// its way: what was told may be behind what is.
-const stuckFor = 5000
 
 // seat is a place that a pod was moved to, held for its successor.
 type seat struct {
@@ -93,8 +88,7 @@ func (e *Engine) unbook(b *booking) {
 // keepPromises starts the workloads whose places have become free, and reports
 // whether there were any.
 func (e *Engine) keepPromises() bool {
-	stuck := slices.ContainsFunc(e.bookings, func(b *booking) bool { return b.stuck != 0 && b.stuck <= e.now })
-	if e.vacancies == e.vacanciesSeen && !stuck {
+	if e.vacancies == e.vacanciesSeen {
 		return false
 	}
 	e.vacanciesSeen = e.vacancies
@@ -109,18 +103,7 @@ func (e *Engine) keepPromises() bool {
 // with.
 func (e *Engine) keep(b *booking) bool {
 	if !e.occupy(b) {
-		if !b.hopeless() {
-			b.stuck = 0
-			return false
-		}
-		if b.stuck == 0 {
-			b.stuck = e.now + stuckFor
-		}
-		if b.stuck > e.now {
-			return false
-		}
-		e.unbook(b)
-		return true
+		return false
 	}
 	b.w.booking = nil
 	e.bookings = slices.DeleteFunc(e.bookings, func(x *booking) bool { return x == b })
@@ -136,20 +119,65 @@ func (e *Engine) keep(b *booking) bool {
 	return true
 }
 
-// recall takes back promises that quotas and limits no longer allow.
+// recall takes back promises that quotas and limits no longer allow, those of
+// gangs that lost pods and would start below their minimum, and those whose
+// places will not be free even when all that is leaving has left: a fact took
+// them. The newest go first.
 func (e *Engine) recall() {
-	for _, b := range slices.Clone(e.bookings) {
-		if b.w.booking == b && b.holdings[0].acct().exceeded(!b.w.Preemptible) {
+	for _, b := range slices.Backward(slices.Clone(e.bookings)) {
+		w := b.w
+		if w.booking == b && (b.holdings[0].acct().exceeded(!w.Preemptible) || len(w.placed) < w.Min || !b.tenable()) {
 			e.unbook(b)
 		}
 	}
 }
 
-// hopeless reports whether nothing leaves any more where b's places are.
-func (b *booking) hopeless() bool {
+// tenable reports whether b's places will be free once all that is leaving has
+// left.
+func (b *booking) tenable() bool {
 	return !slices.ContainsFunc(b.holdings, func(h *holding) bool {
-		return slices.ContainsFunc(h.node.holders, func(o *holding) bool { return o.in == inActual })
+		if h.tenable == h.node.version {
+			return false
+		}
+		if h.overdrawn() {
+			return true
+		}
+		h.tenable = h.node.version
+		return false
 	})
+}
+
+// overdrawn reports whether more will be held than there is where h is.
+func (h *holding) overdrawn() bool {
+	n := h.node
+	for _, p := range h.parts {
+		d := &n.devices[p.dev]
+		u := &d.used[later]
+		if h.shape.whole && u.n > 1 || u.mem > d.mem || u.comp > d.comp {
+			return true
+		}
+	}
+	for i, amount := range h.need {
+		if amount > 0 && n.left(i, later) < 0 {
+			return true
+		}
+	}
+	return n.Counted && len(h.parts) > 0 && n.overcounted()
+}
+
+// overcounted reports whether more devices of a counted node will be held than
+// its plugin has healthy ones.
+func (n *node) overcounted() bool {
+	left := 0
+	for i := range n.devices {
+		left += b2i(!n.devices[i].sick)
+	}
+	for _, h := range n.holders {
+		if h.in&inLater != 0 {
+			left -= len(h.parts)
+		}
+	}
+	return left < 0
 }
 
 // occupy lets b's places count as actually held when all are free, whole or

@@ -19,9 +19,14 @@ func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 		pods += len(g.pods)
 	}
 	pl.enough = max(pl.enough, pods+spare)
+	if pl.surveys == nil {
+		pl.surveys = make([]survey, len(groups))
+	}
 	for {
-		if len(groups) == 1 && !a.survey(pl, groups[0].shape) {
-			return false, false
+		for i := range groups {
+			if !a.survey(&pl.surveys[i], groups[i].shape, pl.enough) {
+				return false, false
+			}
 		}
 		e.begin()
 		units, nodes, ok := a.gather(pl, groups)
@@ -34,7 +39,7 @@ func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 			a.carryOut(units, placed)
 			return true, true
 		}
-		if len(groups) > 1 || pl.all {
+		if !slices.ContainsFunc(pl.surveys, func(sv survey) bool { return !sv.all }) {
 			return false, true
 		}
 		pl.enough *= 4
@@ -44,35 +49,38 @@ func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 // survey looks for ways to make room for one pod of s until it has enough:
 // first where room is coming, then where those run who borrow most. It returns
 // false when effort ran out.
-func (a *asker) survey(pl *plan, s *shape) bool {
+func (a *asker) survey(sv *survey, s *shape, enough int) bool {
 	e := a.e
+	if len(sv.points) >= enough {
+		return true
+	}
 	b := e.bounds(e.tree(s, a.pool))
-	if pl.seen == nil {
-		pl.seen = map[*node]uint64{}
+	if sv.seen == nil {
+		sv.seen = map[*node]uint64{}
 	}
 	e.begin()
 	defer e.rollback()
 	// visit reports whether to go on.
 	visit := func(n *node) bool {
-		if v, ok := pl.seen[n]; ok && v == n.version || b.fixed[n.leafAt] == 0 {
+		if v, ok := sv.seen[n]; ok && v == n.version || b.fixed[n.leafAt] == 0 {
 			return true
 		}
 		if !a.couldClear(s, n) {
-			pl.seen[n] = n.version
+			sv.seen[n] = n.version
 			e.effort--
 			return e.effort > 0
 		}
 		pt, ok := a.look(s, n)
-		pl.seen[n] = n.version
+		sv.seen[n] = n.version
 		if ok {
-			pl.points = append(pl.points, pt)
+			sv.points = append(sv.points, pt)
 		}
-		return e.effort > 0 && len(pl.points) < pl.enough
+		return e.effort > 0 && len(sv.points) < enough
 	}
 	if b.sumLater > 0 {
 		for leaf, fit := range b.later {
 			if fit > 0 && !visit(a.pool.nodes[leaf]) {
-				return len(pl.points) >= pl.enough
+				return len(sv.points) >= enough
 			}
 		}
 	}
@@ -81,13 +89,13 @@ func (a *asker) survey(pl *plan, s *shape) bool {
 			for i := len(v.items) - 1; i >= 0; i-- {
 				for _, p := range v.items[i].w.placed {
 					if p.hold.node.pool == a.pool && !visit(p.hold.node) {
-						return len(pl.points) >= pl.enough
+						return len(sv.points) >= enough
 					}
 				}
 			}
 		}
 	}
-	pl.all = true
+	sv.all = true
 	return true
 }
 
@@ -112,8 +120,8 @@ func (a *asker) gather(pl *plan, groups []group) (taken []unit, nodes []*node, o
 	if taken, ok = a.relieve(); !ok {
 		return nil, nil, false
 	}
-	for _, g := range groups {
-		points := a.start(pl, g.shape, len(groups) == 1)
+	for i, g := range groups {
+		points := a.start(&pl.surveys[i], g.shape, taken, nodes)
 		for _, p := range g.pods {
 			pt, ok := a.cheapest(points, g.shape)
 			if !ok {
@@ -142,24 +150,26 @@ func (a *asker) gather(pl *plan, groups []group) (taken []unit, nodes []*node, o
 	return taken, nodes, true
 }
 
-// start returns the points to choose from: those of the plan, or a new survey.
-func (a *asker) start(pl *plan, s *shape, planned bool) *heap[*point] {
+// start returns the points to choose from: those of the survey, and those on
+// nodes that changed for groups that came before.
+func (a *asker) start(sv *survey, s *shape, taken []unit, nodes []*node) *heap[*point] {
 	points := &heap[*point]{
 		less: func(x, y *point) bool { return pointCmp(*x, *y) < 0 },
 		at:   func(*point) *int { return new(int) },
 	}
-	if planned {
-		for i := range pl.points {
-			points.push(&pl.points[i])
-		}
-		return points
+	for i := range sv.points {
+		points.push(&sv.points[i])
 	}
-	b := a.e.bounds(a.e.tree(s, a.pool))
-	for leaf, fit := range b.fixed {
-		if fit > 0 {
-			if pt, ok := a.look(s, a.pool.nodes[leaf]); ok {
-				points.push(&pt)
-			}
+	changed := slices.Clone(nodes)
+	for _, u := range taken {
+		for _, h := range u.held {
+			changed = append(changed, h.node)
+		}
+	}
+	slices.SortFunc(changed, func(x, y *node) int { return cmp.Compare(x.rank, y.rank) })
+	for _, n := range slices.Compact(changed) {
+		if pt, ok := a.look(s, n); ok {
+			points.push(&pt)
 		}
 	}
 	return points
@@ -240,47 +250,4 @@ func (a *account) below(top *account) bool {
 		}
 	}
 	return false
-}
-
-// leanest drops every unit without which the pods still find places, the
-// costliest first, and returns the units left and the places. It looks at the
-// nodes that were gathered, and for very large plans only once.
-func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []*holding) {
-	e := a.e
-	nodes = slices.Compact(slices.SortedFunc(slices.Values(nodes), func(x, y *node) int { return cmp.Compare(x.rank, y.rank) }))
-	place := func(units []unit) []*holding {
-		e.begin()
-		defer e.rollback()
-		for i := range units {
-			e.take(&units[i])
-		}
-		return a.settleOn(nodes, groups)
-	}
-	placed := place(units)
-	a.demand = e.demand(groups, a.pool)
-	const work = 4096
-	if placed == nil || len(units)*(len(units)+len(placed)) > work {
-		return units, placed
-	}
-	units, placed = a.spareGangs(units, placed, place)
-	dearest := slices.SortedFunc(slices.Values(units), func(x, y unit) int {
-		return costCmp(costOf([]unit{y}), costOf([]unit{x}))
-	})
-	for _, u := range dearest {
-		fewer := slices.DeleteFunc(slices.Clone(units), func(x unit) bool { return sameUnit(x, u) })
-		if !a.mayTakeAll(fewer) {
-			continue
-		}
-		if p := place(fewer); p != nil {
-			units, placed = fewer, p
-		}
-	}
-	return units, placed
-}
-
-// mayTakeAll is entitled outside a transaction.
-func (a *asker) mayTakeAll(units []unit) bool {
-	a.e.begin()
-	defer a.e.rollback()
-	return a.entitled(units)
 }

@@ -283,7 +283,7 @@ func (e *Engine) pass() bool {
 func (e *Engine) More() bool { return e.more }
 
 // Wake returns the next time at which a decision may change though nothing
-// else does (a minimum run time ends, a promise lapses), or 0.
+// else does (a minimum run time ends, a seat lapses), or 0.
 func (e *Engine) Wake() Time {
 	next := earliest(earliest(e.preyAt, e.moveAt), e.planAt)
 	if e.rising.len() > 0 {
@@ -291,9 +291,6 @@ func (e *Engine) Wake() Time {
 	}
 	for _, s := range e.seats {
 		next = earliest(next, s.until)
-	}
-	for _, b := range e.bookings {
-		next = earliest(next, b.stuck)
 	}
 	return next
 }

@@ -180,7 +180,7 @@ func (e *Engine) together(w *workload, p *pool, groups []group) (why Finding, ok
 // gateFindings checks quota and limit at every level of the owner tree.
 func (e *Engine) gateFindings(w *workload, p *pool, groups []group) []Finding {
 	var out []Finding
-	demand := e.demand(groups, p)
+	demand := e.leastDemand(w, p, groups)
 	for a := p.accountOf(w); a.parent != nil; a = a.parent {
 		where := ownerTitle(a.name)
 		if !w.Preemptible {
@@ -191,6 +191,51 @@ func (e *Engine) gateFindings(w *workload, p *pool, groups []group) []Finding {
 			"nothing may exceed it")...)
 	}
 	return out
+}
+
+// leastDemand is the least that the groups would be charged: where they go, if
+// there is room for them, else on the nodes that suit them.
+func (e *Engine) leastDemand(w *workload, p *pool, groups []group) (sum vec) {
+	exact := true
+	for _, g := range groups {
+		sum.add(e.suitedCharge(g.shape, p).times(int64(len(g.pods))))
+		exact = exact && g.shape.ask.Part.MemoryMiB == 0
+	}
+	if exact || !e.roomFor(groups, p) {
+		return sum
+	}
+	e.begin()
+	defer e.rollback()
+	held := e.search(w, &entry{pool: p}, groups, true)
+	if held != nil {
+		sum = vec{}
+	}
+	for _, h := range held {
+		sum.add(h.charge)
+	}
+	return sum
+}
+
+// suitedCharge is floorCharge on the nodes that suit pods of s: a request by
+// memory may be charged more there than elsewhere in the pool.
+func (e *Engine) suitedCharge(s *shape, p *pool) vec {
+	charge := e.floorCharge(s, p)
+	if s.ask.Part.MemoryMiB == 0 {
+		return charge
+	}
+	least := int64(0)
+	for _, n := range p.nodes {
+		if !n.open() || n.Counted || !e.fits(s, n, nil) {
+			continue
+		}
+		for i := range n.devices {
+			if c := e.cut(s, n.devices[i].class); c.ok && (least == 0 || c.charge < least) {
+				least = c.charge
+			}
+		}
+	}
+	charge[0] = max(charge[0], least*int64(s.ask.Devices))
+	return charge
 }
 
 func boundFindings(r Reason, where, what string, used, demand, bound vec, rule string) []Finding {

@@ -68,10 +68,10 @@ func (e *Engine) relevel(w *workload) {
 		*f = stock{}
 	}
 	acct := e.payer(w)
-	w.level = e.levelFor(e.service(w), acct)
-	if !w.Swappable {
+	if w.level = 0; !e.ranks(w, acct.pool) {
 		return
 	}
+	w.level = e.levelFor(e.service(w), acct)
 	charge := int64(0)
 	for _, p := range w.placed {
 		if p.state == granted {
@@ -81,14 +81,20 @@ func (e *Engine) relevel(w *workload) {
 	if charge == 0 {
 		return
 	}
-	w.fills = stock{acct, w.level, charge}
-	acct.stocks[w.level] += charge
+	if w.Swappable {
+		w.fills = stock{acct, w.level, charge}
+		acct.stocks[w.level] += charge
+		acct.pool.hope.prey += uint64(b2i(w.level > 0))
+	}
 	if w.level < len(e.cfg.Levels) {
 		lacks := e.cfg.Levels[w.level]*max(acct.weight, 1) - e.service(w)
 		w.rises = e.now + Time(mulDiv(lacks, GPU, charge, true)) + 1
 		e.rising.push(w)
 	}
 }
+
+// ranks reports whether w's service decides anything in a pool.
+func (e *Engine) ranks(w *workload, p *pool) bool { return e.yieldsWithin(w) || p.Surplus == ByService }
 
 // relevelAll is relevel for all, after weights changed.
 func (e *Engine) relevelAll() {
@@ -110,9 +116,9 @@ func risesBefore(a, b *workload) bool {
 func (e *Engine) rise() {
 	for e.rising.len() > 0 && e.rising.top().rises <= e.now {
 		w := e.rising.top()
-		p := w.fills.acct.pool
+		e.payer(w).pool.hope.prey++
 		e.relevel(w)
-		p.hope.prey++
+		e.requeue(w)
 	}
 }
 

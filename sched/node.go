@@ -124,9 +124,12 @@ type holding struct {
 	need   []int64 // by resource index
 	charge vec
 	in     hold
-	seat   bool     // kept for the successor of a moved pod
-	told   []Share  // the devices as told or granted, by name
-	fact   Occupied // what was told, when not Weir's
+	// tenable is the version of its node in which, as a promise, it was found to
+	// be one that can be kept.
+	tenable uint64
+	seat    bool     // kept for the successor of a moved pod
+	told    []Share  // the devices as told or granted, by name
+	fact    Occupied // what was told, when not Weir's
 }
 
 // put changes in which views h counts, and so what its node and its owners

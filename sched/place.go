@@ -25,8 +25,12 @@ func (e *Engine) try(en *entry) {
 			e.start(w, held)
 			return
 		}
-		if where != nil {
-			e.sleep(en, blockAccount, why, where)
+		if en.unsearched {
+			e.sleep(en, blockPlanning, ReasonQueued, nil)
+			return
+		}
+		if where != nil { // till devices are free of which it takes less, or more of the account
+			e.sleep(en, blockCapacity, why, nil)
 			return
 		}
 	}
@@ -78,16 +82,17 @@ func (e *Engine) wouldStart(w *workload, x *entry, groups []group) bool {
 	return held != nil
 }
 
-// placeAnyhow begins a transaction and places the groups in it, in their order
-// or, should that fail, in the opposite one. When it succeeds the caller ends
-// the transaction; when not it is ended.
+// placeAnyhow begins a transaction and places the groups in it, one after the
+// other or, should pods take from each other what they need, by searching. When it succeeds the caller ends the
+// transaction; when not it is ended. A search that effort does not allow is
+// noted in the entry.
 func (e *Engine) placeAnyhow(w *workload, en *entry, groups []group) (held []*holding, where *account, why Reason) {
 	e.begin()
-	if held, where, why = e.placeNow(w, en, groups); held == nil && len(groups) > 1 {
+	if held, where, why = e.placeNow(w, en, groups); held == nil && (len(groups) > 1 || where != nil) {
 		e.back(0)
-		groups = slices.Clone(groups)
-		slices.Reverse(groups)
-		held, where, why = e.placeNow(w, en, groups)
+		if en.unsearched = e.deciding && e.effort <= 0; !en.unsearched {
+			held = e.search(w, en, groups, where != nil)
+		}
 	}
 	if held == nil {
 		e.rollback()
@@ -142,6 +147,11 @@ func (e *Engine) lay(p *pod, s *shape, n *node, v view) *holding {
 	if parts == nil {
 		return nil
 	}
+	return e.hold(p, s, n, parts)
+}
+
+// hold makes a holding of parts of n for p, not yet put.
+func (e *Engine) hold(p *pod, s *shape, n *node, parts []part) *holding {
 	return &holding{
 		node: n, pod: p, w: p.w, shape: p.shape, parts: parts,
 		need: e.resize(s.need), charge: e.chargeOf(s, n, parts),

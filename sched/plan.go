@@ -5,13 +5,19 @@ import (
 	"slices"
 )
 
-// plan is the part of planning that goes on from one Decide to the next: the
-// ways to make room found so far, one a node. Each is checked against its
-// node's state before it is used, so a plan never has to be thrown away.
+// plan is the part of planning that goes on from one Decide to the next: a
+// survey for each group of pods.
 type plan struct {
+	surveys []survey
+	enough  int // how many points are worth finding before choosing
+}
+
+// survey is the ways to make room for a pod of one shape found so far, one a
+// node. Each is checked against its node's state before it is used, so a survey
+// never has to be thrown away.
+type survey struct {
 	seen   map[*node]uint64 // nodes looked at, by their version then
 	points []point
-	enough int  // how many points are worth finding before choosing
 	all    bool // every node that could help was looked at
 }
 
@@ -29,7 +35,7 @@ func pointCmp(a, b point) int {
 
 // mayClaim reports whether w's owners have a right to take anything at all.
 func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
-	if len(acct.victims) > 0 && acct.victims[0].priority < w.Priority {
+	if len(acct.victims) > 0 && acct.victims[0].priority < w.Priority && acct.mayPreempt(w.Priority, demand, vec{1, 1, 1}) {
 		return true
 	}
 	if e.outserved(w, acct, demand) {

@@ -15,6 +15,7 @@ type pool struct {
 	nodes   []*node // by order of appearance; gone ones stay until compacted
 	count   census
 	classes []int32 // device classes of its nodes, in order of index
+	shared  []int32 // those of them that are on nodes which grant parts
 	total   vec     // capacity of its nodes, cordoned ones included
 
 	root     *account
@@ -23,11 +24,12 @@ type pool struct {
 	// dorms are the entries that wait for capacity; see sleep.go.
 	dorms      []*dorm
 	dormIndex  map[string]int
-	leaving    int  // places of pods that are being stopped
-	planning   int  // sleepers whose planning goes on
-	crowded    bool // sleepers were left behind though there is room
-	unreviewed bool // changes were not yet held against all sleepers
-	cursor     int  // the dormitory at which the review goes on
+	leaving    int    // places of pods that are being stopped
+	planning   int    // sleepers whose planning goes on
+	crowded    bool   // sleepers were left behind though there is room
+	unreviewed bool   // changes were not yet held against all sleepers
+	cursor     int    // the dormitory at which the review goes on
+	reviews    uint64 // how many reviews began
 
 	// log is the list of nodes that changed, oldest first; trees read it from
 	// where they stopped. logBase is the place of log[0].
@@ -42,15 +44,16 @@ type pool struct {
 // refresh recomputes what depends on the pool's nodes as a whole.
 func (e *Engine) refresh(p *pool) {
 	p.stale = false
-	p.total, p.classes = vec{}, p.classes[:0]
+	p.total, p.classes, p.shared = vec{}, p.classes[:0], p.shared[:0]
 	for _, n := range p.nodes {
 		if n.gone {
 			continue
 		}
 		p.total.add(vec{int64(len(n.devices)) * GPU, n.cap[resCPU], n.cap[resMemory]})
 		for i := range n.devices {
-			if at, ok := slices.BinarySearch(p.classes, n.devices[i].class); !ok {
-				p.classes = slices.Insert(p.classes, at, n.devices[i].class)
+			p.classes = insert(p.classes, n.devices[i].class)
+			if !n.Counted {
+				p.shared = insert(p.shared, n.devices[i].class)
 			}
 		}
 	}
@@ -59,6 +62,14 @@ func (e *Engine) refresh(p *pool) {
 		e.easeOne(p.accounts[name])
 	}
 	e.easeOne(p.root)
+}
+
+// insert adds x to a sorted list that has each once.
+func insert(list []int32, x int32) []int32 {
+	if at, ok := slices.BinarySearch(list, x); !ok {
+		list = slices.Insert(list, at, x)
+	}
+	return list
 }
 
 // reheap restores the order of all accounts after more than one changed.

@@ -46,6 +46,8 @@ type entry struct {
 	doubt  doubt
 	round  uint64 // Engine.round when last tried
 	plan   *plan  // unfinished planning
+
+	unsearched bool // there was no effort left to search a place for its gang
 }
 
 // block is what a sleeping entry waits for.
@@ -60,29 +62,27 @@ const (
 )
 
 // wishLess is the order inside a queue.
-func wishLess(a, b *wish) bool { return workloadLess(a.w, b.w) }
-
-func workloadLess(a, b *workload) bool {
-	if a.Submitted != b.Submitted {
-		return a.Submitted < b.Submitted
+func wishLess(a, b *wish) bool {
+	x, y := a.w, b.w
+	switch {
+	case x == y:
+		return a.rank < b.rank
+	case x.Submitted != y.Submitted:
+		return x.Submitted < y.Submitted
 	}
-	return a.ID < b.ID
+	return x.ID < y.ID
 }
 
 // entryLess is the order inside an owner: by priority, then by its discipline,
 // then submission.
 func entryLess(a, b *entry) bool {
-	x, y := a.queue.head, b.queue.head
-	if x.w.Priority != y.w.Priority {
-		return x.w.Priority > y.w.Priority
+	if x, y := a.queue.key.priority, b.queue.key.priority; x != y {
+		return x > y
 	}
 	if s, t := a.queue.key.turn, b.queue.key.turn; s != t {
 		return s < t
 	}
-	if x.w != y.w {
-		return workloadLess(x.w, y.w)
-	}
-	return x.rank < y.rank
+	return wishLess(a.queue.head, b.queue.head)
 }
 
 // requeue puts w's wishes where they belong after anything about it changed.
@@ -93,6 +93,10 @@ func (e *Engine) requeue(w *workload) {
 	var wants [][]group
 	if w.declared && e.owners[w.Owner] != nil {
 		wants = w.wants()
+	}
+	if len(wants) <= 1 && len(w.wishes) <= 1 {
+		e.requeueOne(w, wants)
+		return
 	}
 	keys := make([]queueKey, len(wants))
 	for i, groups := range wants {
@@ -119,6 +123,33 @@ func (e *Engine) requeue(w *workload) {
 		x.queue.heap.fix(x)
 		e.reorder(x.queue)
 	}
+}
+
+// requeueOne is requeue in the common case: one wish at most, before and after.
+func (e *Engine) requeueOne(w *workload, wants [][]group) {
+	if len(w.wishes) == 0 {
+		if len(wants) > 0 {
+			x := &wish{w: w, groups: wants[0]}
+			w.wishes = append(w.wishes, x)
+			e.enqueue(x, e.queueKey(w, x.groups))
+		}
+		return
+	}
+	x := w.wishes[0]
+	if len(wants) == 0 {
+		w.wishes = w.wishes[:0]
+		e.dequeue(x)
+		return
+	}
+	key := e.queueKey(w, wants[0])
+	x.groups, x.rank = wants[0], 0
+	if x.queue.key == key {
+		x.queue.heap.fix(x)
+		e.reorder(x.queue)
+		return
+	}
+	e.dequeue(x)
+	e.enqueue(x, key)
 }
 
 // enqueue puts x into the queue of that key.

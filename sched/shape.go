@@ -199,7 +199,7 @@ func (e *Engine) floorCharge(s *shape, p *pool) vec {
 		return charge
 	}
 	least := int64(-1)
-	for _, class := range p.classes {
+	for _, class := range p.shared {
 		if c := e.cut(s, class); c.ok && (least < 0 || c.charge < least) {
 			least = c.charge
 		}

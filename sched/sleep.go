@@ -7,6 +7,7 @@ import "slices"
 type dorm struct {
 	wants    string
 	sleepers []*entry
+	reviewed uint64 // pool.reviews when it was last gone through
 }
 
 // groups is what each sleeper of d wants.
@@ -128,15 +129,19 @@ func (e *Engine) wakeFirst(p *pool, d *dorm) {
 // review goes through the sleepers for whom planning may say yes now, dormitory
 // by dormitory from where it stopped, as far as effort reaches.
 func (e *Engine) review(p *pool) {
-	for left := len(p.dorms); left > 0 && len(p.dorms) > 0; left-- {
+	p.reviews++
+	for done := 0; done < len(p.dorms); {
 		p.cursor %= len(p.dorms)
 		d := p.dorms[p.cursor]
+		if d.reviewed == p.reviews {
+			p.cursor++
+			done++
+			continue
+		}
 		if !e.reviewDorm(p, d) {
 			return
 		}
-		if p.cursor < len(p.dorms) && p.dorms[p.cursor] == d { // else another has taken its place
-			p.cursor++
-		}
+		d.reviewed, done = p.reviews, 0 // when all of it woke, another lies here now
 	}
 	p.unreviewed = false
 }

@@ -50,14 +50,14 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		}
 		return u, !a.moving && a.mayTake(&u)
 	}
-	if h.pod.round == a.e.decides { // not in the same breath
-		a.e.again = true
-		return unit{}, false
-	}
 	if w.later <= w.Min && w.Min > 1 {
 		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
 	}
 	for _, x := range u.held {
+		if x.pod.round == a.e.decides { // not in the same breath
+			a.e.again = true
+			return unit{}, false
+		}
 		if until := x.pod.since + Time(w.MinRuntime); w.MinRuntime > 0 && until > a.e.now {
 			a.e.preyAt = earliest(a.e.preyAt, until)
 			return unit{}, false
@@ -70,7 +70,7 @@ func (a *asker) unit(h *holding) (unit, bool) {
 	}
 	if a.moving {
 		u.rule = Consolidate
-		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil
+		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil && !w.Suspended // whose successor would not start
 	}
 	if !a.mayTake(&u) {
 		return u, false
@@ -81,23 +81,25 @@ func (a *asker) unit(h *holding) (unit, bool) {
 	return u, true
 }
 
-// mayTake applies the rules of reclaim and preemption to u.
+// mayTake applies the rules of reclaim and preemption to u. They put what is
+// guaranteed before what is borrowed, and each owner's work in an order of its
+// own, by priority; why taking ends rests on that (docs/designs/0001-engine.md).
 //
-// Within one owner, a higher priority takes from a lower one. Between owners,
-// let x and y be the ancestors of asker and victim that are siblings. Every
-// account from the victim's up to y has to be above its quota, in something that
-// the victim holds and the asker needs. Then x takes
-// what keeps it within its quota; beyond that, x and y divide surplus: a higher
-// band takes from a lower one, and inside a band x takes while it ends up with
-// no more borrowed per weight than y is left with. That y keeps at least as
-// much as x gets is what makes taking turns end.
+// Within one owner, a higher priority takes from a lower one; see mayPreempt.
+// Between owners, let x and y be the ancestors of asker and victim that are
+// siblings. Every account from the victim's up to y has to be above its quota,
+// in something that the victim holds and the asker needs. Then x takes what
+// keeps it within its quota; beyond that, x and y divide surplus: a higher band
+// takes from a lower one, and inside a band x takes while it ends up with no
+// more borrowed per weight than y is left with. The less important work of the
+// victim's project does not count as left: it would have to go first.
 func (a *asker) mayTake(u *unit) bool {
 	if u.acct == a.acct {
 		u.rule = Preempt
-		if a.w.Priority != u.w.Priority || !a.e.yieldsWithin(a.w) {
-			return a.w.Priority > u.w.Priority
+		if a.w.Priority == u.w.Priority && a.e.yieldsWithin(a.w) {
+			return a.outserves(u)
 		}
-		return a.outserves(u)
+		return a.w.Priority > u.w.Priority && a.acct.mayPreempt(a.w.Priority, a.demand, u.charge)
 	}
 	u.rule = Reclaim
 	x, y := siblings(a.acct, u.acct)
@@ -115,8 +117,9 @@ func (a *asker) mayTake(u *unit) bool {
 	if !after.over(x.quota, a.demand) {
 		return true
 	}
+	gone := u.charge.plus(u.acct.lesser(u.w.Priority))
 	for v := u.acct; ; v = v.parent {
-		if left := v.used.minus(u.charge); left.under(v.quota, held) {
+		if left := v.used.minus(gone); left.under(v.quota, held) {
 			return false // a borrower's claim ends at what is guaranteed
 		}
 		if v == y {
@@ -129,8 +132,23 @@ func (a *asker) mayTake(u *unit) bool {
 	if a.pool.Surplus == ByService {
 		return a.outserves(u)
 	}
-	return x.weight > 0 && ratioCmp(x.standing(after, false), x.weight,
-		y.standing(y.used.minus(u.charge), false), y.weight) <= 0
+	left := y.standing(y.used.minus(gone), false)
+	return x.weight > 0 && ratioLess(x.standing(x.used, false), x.weight, left, y.weight) &&
+		ratioCmp(x.standing(after, false), x.weight, left, y.weight) <= 0
+}
+
+// mayPreempt reports whether work of a priority that asks for demand may take
+// work with that charge from its own owner: at every level of the tree, the
+// winner has to be within quota, or the loser among what is borrowed. What is
+// guaranteed does not give way to what would be borrowed.
+func (a *account) mayPreempt(priority int32, demand, charge vec) bool {
+	lesser := a.lesser(priority)
+	for v := a; v != nil; v = v.parent {
+		if v.used.minus(lesser).plus(demand).over(v.quota, demand) && !v.used.over(v.quota, charge) {
+			return false
+		}
+	}
+	return true
 }
 
 // siblings returns the ancestors of a and b below their lowest common one.

@@ -87,6 +87,7 @@ func TestAccepted(t *testing.T) {
 		"a node pool":                    pool("{nodeSelector: {gpu: a100}, placement: {gpu: fgd, cpu: spread}, pricePerGPUHour: \"2.5\"}"),
 		"the default pool with no nodes": "kind: NodePool\nmetadata: {name: default}\nspec: {placement: {gpu: spread}}",
 		"a rule":                         rule(lws),
+		"a rule for label groups":        rule("{object: {apiVersion: a/v1, kind: A}, nameLabel: example.com/group, min: '2'}"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := check(t, text); got != "" {
@@ -187,7 +188,13 @@ func TestRefused(t *testing.T) {
 			`spec.pools.name: Forbidden: Department has no such field; check its spelling and indentation` + "\n" +
 				`spec.pools: Invalid value: "object": spec.pools in body must be of type array: "object"`},
 		"a rule without pods": {rule("{object: {apiVersion: a/v1, kind: A}}"),
-			`spec.pods: Required value`},
+			`spec.pods: Invalid value: spec.pods is empty: say where the object's pod templates are, or set spec.nameLabel ` +
+				`if pods name their object by a label`},
+		"a rule with an empty list of pods": {rule("{object: {apiVersion: a/v1, kind: A}, pods: []}"),
+			`spec.pods: Invalid value: spec.pods is empty: say where the object's pod templates are, or set spec.nameLabel ` +
+				`if pods name their object by a label`},
+		"a rule that counts gangs of no pods": {rule("{object: {apiVersion: a/v1, kind: A}, nameLabel: a, groups: '2'}"),
+			`spec.groups: Invalid value: spec.groups counts gangs of spec.pods, which is empty: omit it, or write spec.pods`},
 		"a rule for a plural": {rule("{object: {apiVersion: batch, kind: jobs}, pods: [{name: a, template: object.spec.template}]}"),
 			`spec.object.apiVersion: Invalid value: "batch": write group/version, such as batch/v1` + "\n" +
 				`spec.object.kind: Invalid value: "jobs": write it as it stands in the object, such as Job`},

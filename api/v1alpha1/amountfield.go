@@ -50,7 +50,7 @@ func (f *amountField) parse(q *resource.Quantity, omitted int64) (int64, *FieldE
 	if q == nil {
 		return omitted, nil
 	}
-	if q.Sign() < 0 || q.Cmp(f.max) > 0 {
+	if q.Sign() < 0 || huge(*q) || q.Cmp(f.max) > 0 {
 		return 0, &FieldError{f.name, q.String(), "", "write " + f.valid}
 	}
 	n, exact := exactly(*q, f.scale)
@@ -58,6 +58,14 @@ func (f *amountField) parse(q *resource.Quantity, omitted int64) (int64, *FieldE
 		return 0, &FieldError{f.name, q.String(), "", "write " + f.step}
 	}
 	return n, nil
+}
+
+// huge reports whether q has more digits before the point than any field
+// allows. To compare such a number, like 1e999999999, is to write it out.
+func huge(q resource.Quantity) bool {
+	const enough = 30
+	dec := q.AsDec()
+	return int64(len(dec.UnscaledBig().String()))-int64(dec.Scale()) > enough
 }
 
 // exactly returns q in units of scale (zero or negative), and whether q is a

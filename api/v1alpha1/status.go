@@ -17,6 +17,9 @@ const (
 	// ReasonInvalid is of Ready and Stalled: the object contradicts itself or
 	// others, and the message says what would be valid.
 	ReasonInvalid = "Invalid"
+	// ReasonShadowed is of Ready and Stalled: the object is right and another
+	// goes before it.
+	ReasonShadowed = "Shadowed"
 )
 
 // Figures is a measured amount for people and programs to read: GPUs and CPUs

@@ -14,6 +14,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="API version",type=string,JSONPath=`.spec.object.apiVersion`
 // +kubebuilder:printcolumn:name="Kind",type=string,JSONPath=`.spec.object.kind`
 // +kubebuilder:printcolumn:name="Workload kind",type=string,JSONPath=`.spec.workloadKind`
+// +kubebuilder:printcolumn:name="Workloads",type=integer,JSONPath=`.status.workloads`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type WorkloadRule struct {
@@ -27,6 +28,9 @@ type WorkloadRule struct {
 }
 
 // WorkloadRuleSpec is what people write of a rule.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.pods) && size(self.pods) > 0 || has(self.nameLabel) && size(self.nameLabel) > 0",fieldPath=".pods",message="spec.pods is empty: say where the object's pod templates are, or set spec.nameLabel if pods name their object by a label"
+// +kubebuilder:validation:XValidation:rule="!has(self.groups) || has(self.pods) && size(self.pods) > 0",fieldPath=".groups",message="spec.groups counts gangs of spec.pods, which is empty: omit it, or write spec.pods"
 type WorkloadRuleSpec struct {
 	// object is the kind of object that the rule is for.
 	// +required
@@ -67,17 +71,17 @@ type WorkloadRuleSpec struct {
 	Groups Expression `json:"groups,omitempty"`
 
 	// min is how many pods of a gang have to run for any to run; omitted, all
-	// of them.
+	// of them, or 1 where pods is omitted too.
 	// +optional
 	Min Expression `json:"min,omitempty"`
 
-	// pods says what pods each gang will have.
-	// +required
+	// pods says what pods each gang will have. It may be omitted with
+	// nameLabel: objects whose pods somebody else makes have no templates.
+	// +optional
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	Pods []PodSet `json:"pods"`
+	Pods []PodSet `json:"pods,omitempty"`
 }
 
 // Expression is a CEL expression.
@@ -127,6 +131,9 @@ type WorkloadRuleStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// workloads is how many workloads the rule groups now.
+	// +optional
+	Workloads int32 `json:"workloads"`
 }
 
 // WorkloadRuleList is a list of rules.

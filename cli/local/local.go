@@ -20,8 +20,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/weir-gpu/weir/cli"
 	"github.com/weir-gpu/weir/cli/webhook"
 	"github.com/weir-gpu/weir/cluster"
@@ -155,12 +153,17 @@ func (r *rooms) startAdmission(ctx context.Context) error {
 	if err := r.until(ctx, "the admission webhook", server.Ready); err != nil {
 		return err
 	}
-	kube, err := kubernetes.NewForConfig(r.c.Config())
-	if err != nil {
+	at := admit.Endpoint{URL: "https://" + listener.Addr().String() + admit.Path, CABundle: authority}
+	if err := server.Register(ctx, at); err != nil {
 		return err
 	}
-	at := admit.Endpoint{URL: "https://" + listener.Addr().String() + admit.Path, CABundle: authority}
-	return webhook.Register(ctx, kube, at)
+	r.run(ctx, "the admission webhook", func(ctx context.Context) error {
+		return server.Keep(ctx, func(ctx context.Context) error {
+			_, err := server.Tell(ctx, nil)
+			return err
+		})
+	})
+	return nil
 }
 
 // startNodes makes the simulated nodes: those that were asked for, or those
@@ -170,7 +173,7 @@ func (r *rooms) startNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := simnode.New(simnode.Options{Config: r.c.Config(), Nodes: specs, Logger: r.log})
+	fleet, err := simnode.New(simnode.Options{Config: r.c.Config(), Nodes: specs, Logs: true, Logger: r.log})
 	if err != nil {
 		return err
 	}

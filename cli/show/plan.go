@@ -7,49 +7,17 @@ import (
 
 	"github.com/weir-gpu/weir/cli/quantity"
 	"github.com/weir-gpu/weir/cli/text"
+	"github.com/weir-gpu/weir/kube/plan/result"
 )
 
-// Plan is what the scheduler would do. Its JSON is documented in
-// docs/reference/plan.md.
-type Plan struct {
-	Decisions []PlanDecision `json:"decisions"`
-	Waiting   []PlanWaiting  `json:"waiting"`
-	// Notes are about the input, for people: what was left out or assumed.
-	Notes []string `json:"-"`
-}
-
-// PlanDecision is one step of a plan.
-type PlanDecision struct {
-	Action  string       `json:"action"` // start, evict or move
-	Pod     string       `json:"pod"`
-	Node    string       `json:"node,omitempty"`
-	Devices []PlanDevice `json:"devices,omitempty"`
-	After   []string     `json:"after,omitempty"` // pods that have to leave first
-	For     string       `json:"for,omitempty"`   // the workload that it makes room for
-	Rule    string       `json:"rule,omitempty"`  // reclaim, preempt or consolidate
-}
-
-// PlanDevice is a part of a device that a pod gets.
-type PlanDevice struct {
-	Device       string `json:"device"`
-	MemoryMiB    int64  `json:"memoryMiB"`
-	ComputeMilli int64  `json:"computeMilli"`
-}
-
-// PlanWaiting is a workload that would not start.
-type PlanWaiting struct {
-	Workload string `json:"workload"`
-	Reason   string `json:"reason"`
-	Message  string `json:"message"`
-}
-
-// Write prints the plan: what happens in order, then who waits.
-func (pl Plan) Write(w io.Writer, p text.Palette) error {
+// Plan prints what the scheduler would do: what happens in order, then who
+// waits.
+func Plan(w io.Writer, p text.Palette, pl *result.Plan) error {
 	if len(pl.Decisions) > 0 {
 		t := text.NewTable("ACTION", "POD", "NODE", "DEVICES", "WHY")
 		for _, d := range pl.Decisions {
 			t.AddCells(text.Cell{Text: d.Action, Paint: actionPaint(d.Action)}, text.Cell{Text: d.Pod},
-				text.Cell{Text: d.Node}, text.Cell{Text: planDevices(d.Devices)}, text.Cell{Text: d.why()})
+				text.Cell{Text: d.Node}, text.Cell{Text: planDevices(d.Devices)}, text.Cell{Text: whyPlanned(d)})
 		}
 		if err := t.Write(w, p); err != nil {
 			return err
@@ -86,7 +54,7 @@ func actionPaint(action string) text.Paint {
 	return text.Warn
 }
 
-func (d PlanDecision) why() string {
+func whyPlanned(d result.Decision) string {
 	switch {
 	case d.For != "":
 		return d.Rule + " for " + d.For
@@ -98,7 +66,7 @@ func (d PlanDecision) why() string {
 
 // planDevices names devices like [Devices]. A whole device has all of its
 // compute.
-func planDevices(devices []PlanDevice) string {
+func planDevices(devices []result.Device) string {
 	names := make([]string, len(devices))
 	for i, d := range devices {
 		names[i] = d.Device

@@ -11,6 +11,7 @@ import (
 	"github.com/weir-gpu/weir/cli/internal/fixture"
 	"github.com/weir-gpu/weir/cli/snapshot"
 	"github.com/weir-gpu/weir/cli/text"
+	"github.com/weir-gpu/weir/kube/plan/result"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -21,15 +22,19 @@ func find(v *snapshot.View, ref string) snapshot.Workload {
 	return w
 }
 
-var plan = Plan{
-	Decisions: []PlanDecision{
+func wholeH100(name string) result.Device {
+	return result.Device{Device: name, MemoryMiB: 81559, ComputeMilli: 1000}
+}
+
+var planned = &result.Plan{
+	Decisions: []result.Decision{
 		{Action: "evict", Pod: "ml/tune-0", For: "speech/asr", Rule: "reclaim"},
-		{Action: "move", Pod: "ml/tune-1", Node: "n2", Devices: []PlanDevice{{"gpu-1", 81559, 1000}},
+		{Action: "move", Pod: "ml/tune-1", Node: "n2", Devices: []result.Device{wholeH100("gpu-1")},
 			For: "speech/asr", Rule: "consolidate"},
 		{Action: "start", Pod: "speech/asr-0", Node: "n1", After: []string{"ml/tune-0"},
-			Devices: []PlanDevice{{"gpu-0", 81559, 1000}, {"gpu-1", 40960, 500}}},
+			Devices: []result.Device{wholeH100("gpu-0"), {Device: "gpu-1", MemoryMiB: 40960, ComputeMilli: 500}}},
 	},
-	Waiting: []PlanWaiting{{Workload: "ml/llm", Reason: "OverQuota", Message: "Project vision has used its quota."}},
+	Waiting: []result.Waiting{{Workload: "ml/llm", Reason: "OverQuota", Message: "Project vision has used its quota."}},
 }
 
 func TestGolden(t *testing.T) {
@@ -67,8 +72,8 @@ func TestGolden(t *testing.T) {
 		"owners-wide":      func(b *bytes.Buffer) error { return Owners(b, plain, v.Owners, true) },
 		"owner-department": func(b *bytes.Buffer) error { return Owner(b, plain, v.Owners[0], v) },
 		"owner-project":    func(b *bytes.Buffer) error { return Owner(b, plain, v.Owners[2], v) },
-		"plan":             func(b *bytes.Buffer) error { return plan.Write(b, plain) },
-		"plan-empty":       func(b *bytes.Buffer) error { return Plan{}.Write(b, plain) },
+		"plan":             func(b *bytes.Buffer) error { return Plan(b, plain, planned) },
+		"plan-empty":       func(b *bytes.Buffer) error { return Plan(b, plain, &result.Plan{}) },
 		"top":              func(b *bytes.Buffer) error { return NewTop(v, 10).Write(b, plain) },
 		"top-problems": func(b *bytes.Buffer) error {
 			v := fixture.View()

@@ -54,7 +54,7 @@ func idle(obj runtime.Object, st *state.State) (w Workload, ok bool) {
 		w.Status, ok = endOfJob(o)
 		w.Object, w.Kind = strings.ToLower(o.GetKind()), cmp.Or(w.Kind, sched.Train)
 	}
-	w.Priority, w.Preemptible = defaultPriority[w.Kind], w.Kind == sched.Train
+	w.Priority, w.Preemptible = state.KindPriority(w.Kind), w.Kind == sched.Train
 	if words.Priority != nil {
 		w.Priority = *words.Priority
 	}
@@ -67,9 +67,6 @@ func idle(obj runtime.Object, st *state.State) (w Workload, ok bool) {
 	w.ID = workload.Ref{Kind: w.Object, Namespace: w.Namespace, Name: w.Name}.ID("")
 	return w, ok && w.Project != ""
 }
-
-// defaultPriority is what workloads get that have pods, from package state.
-var defaultPriority = map[sched.Kind]int32{sched.Infer: 125, sched.Build: 100, sched.Train: 50}
 
 func endOfPod(p *corev1.Pod) (Status, bool) {
 	switch p.Status.Phase {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/kube/admit"
+	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/kube/watch"
 	"github.com/weir-gpu/weir/sched"
 )
@@ -33,6 +34,9 @@ func (s *Server) note(c watch.Change) {
 		keep(s.departments, o.Name, o, c.Gone)
 	case *v1alpha1.Project:
 		keep(s.projects, o.Name, o, c.Gone)
+		s.move()
+	case *v1alpha1.WorkloadRule:
+		s.move() // once its kinds are in force, as that is looked at later
 	case *v1alpha1.NodePool:
 		keep(s.pools, o.Name, true, c.Gone && o.Name != v1alpha1.DefaultPool)
 	}
@@ -54,7 +58,11 @@ type room map[string]admit.Room
 func (r room) apply(ev sched.Event) {
 	switch ev := ev.(type) {
 	case sched.NodeSet:
-		n := admit.Room{Devices: len(ev.Node.Devices), OnOneNode: len(ev.Node.Devices)}
+		gpus := len(ev.Node.Devices)
+		n := admit.Room{Devices: gpus, OnOneNode: gpus, OnePod: gpus}
+		if !ev.Node.Counted {
+			n.OnePod = min(gpus, ask.MaxDevices) // pods have them by a claim
+		}
 		for _, d := range ev.Node.Devices {
 			n.MemoryMiB = max(n.MemoryMiB, d.MemoryMiB)
 		}
@@ -71,6 +79,7 @@ func (r room) sum() admit.Room {
 	for _, n := range r {
 		all.Devices += n.Devices
 		all.OnOneNode = max(all.OnOneNode, n.OnOneNode)
+		all.OnePod = max(all.OnePod, n.OnePod)
 		all.MemoryMiB = max(all.MemoryMiB, n.MemoryMiB)
 	}
 	return all

@@ -34,9 +34,11 @@ import (
 // Server answers admission reviews. It is ready once it has seen the cluster.
 type Server struct {
 	log     *slog.Logger
+	kube    kubernetes.Interface
 	feed    *watch.Feed
 	handler http.Handler
 	ready   atomic.Bool
+	moved   chan struct{} // what the registration depends on has changed
 
 	mu          sync.Mutex
 	state       *state.State
@@ -69,21 +71,21 @@ func New(config *rest.Config, log *slog.Logger) (*Server, error) {
 			sources = append(sources, s)
 		}
 	}
-	s := newServer(log, admit.NewTemplates(kube.ResourceV1()))
+	s := newServer(log, kube)
 	s.feed = watch.New(log, sources...)
 	return s, nil
 }
 
 // newServer returns a server that has seen nothing.
-func newServer(log *slog.Logger, templates *admit.Templates) *Server {
+func newServer(log *slog.Logger, kube kubernetes.Interface) *Server {
 	s := &Server{
-		log: log, state: state.New(state.Config{}),
+		log: log, kube: kube, moved: make(chan struct{}, 1), state: state.New(state.Config{}),
 		departments: map[string]*v1alpha1.Department{},
 		projects:    map[string]*v1alpha1.Project{},
 		pools:       map[string]bool{v1alpha1.DefaultPool: true},
 		room:        room{},
 	}
-	s.handler = admit.Handler(s.config(templates))
+	s.handler = admit.Handler(s.config(admit.NewTemplates(kube.ResourceV1())))
 	return s
 }
 
@@ -93,6 +95,7 @@ func (s *Server) config(templates *admit.Templates) admit.Config {
 		ProjectOf: func(namespace string) string { return locked(s, func() string { return s.state.ProjectOf(namespace) }) },
 		Owners:    s.owners,
 		NodePools: func() []string { return locked(s, func() []string { return sortedKeys(s.pools) }) },
+		Overlaps:  s.overlaps,
 		Room:      func() admit.Room { return locked(s, s.room.sum) },
 		Rule: func(gk schema.GroupKind) *workload.Rule {
 			return locked(s, func() *workload.Rule { return s.state.Rules().For(gk) })
@@ -117,6 +120,30 @@ func (s *Server) Claim(namespace, name string) *resourcev1.ResourceClaim {
 // Template finds a claim template that a pod refers to.
 func (s *Server) Template(namespace, name string) *resourcev1.ResourceClaimTemplate {
 	return locked(s, func() *resourcev1.ResourceClaimTemplate { return s.state.Template(namespace, name) })
+}
+
+// scope is what the registration depends on.
+func (s *Server) scope() admit.Scope {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	scope := admit.Scope{Makers: s.state.Rules().Kinds()}
+	for _, p := range s.projects {
+		scope.Mapped = append(scope.Mapped, p.NamespaceNames()...)
+	}
+	return scope
+}
+
+// overlaps says which nodes of a pool other pools select too.
+func (s *Server) overlaps(p *v1alpha1.NodePool) []string {
+	var all []string
+	for _, o := range locked(s, func() []state.Overlap { return s.state.Overlaps(p) }) {
+		if o.Pool < p.Name {
+			all = append(all, o.Lost())
+		} else {
+			all = append(all, o.Won())
+		}
+	}
+	return all
 }
 
 func (s *Server) owners() ([]v1alpha1.Department, []v1alpha1.Project) {
@@ -145,6 +172,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Ready reports whether the cluster has been seen.
 func (s *Server) Ready() bool { return s.ready.Load() }
 
+// move says that the registration may have to change.
+func (s *Server) move() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
+}
+
 // Follow follows the cluster until ctx ends.
 func (s *Server) Follow(ctx context.Context) error {
 	var running sync.WaitGroup
@@ -155,6 +190,7 @@ func (s *Server) Follow(ctx context.Context) error {
 	}
 	s.absorb(s.feed.Take())
 	s.ready.Store(true)
+	s.move()
 	for {
 		select {
 		case <-s.feed.Ready():

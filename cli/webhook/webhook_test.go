@@ -29,10 +29,11 @@ import (
 	"github.com/weir-gpu/weir/kube/admit"
 	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/kube/watch"
+	"github.com/weir-gpu/weir/sched"
 )
 
 func server() *Server {
-	return newServer(slog.New(slog.DiscardHandler), admit.NewTemplates(fake.NewClientset().ResourceV1()))
+	return newServer(slog.New(slog.DiscardHandler), fake.NewClientset())
 }
 
 func node(name, gpus string) *corev1.Node {
@@ -61,7 +62,7 @@ func TestAdmissionKnowsWhatTheClusterHas(t *testing.T) {
 	if got := cfg.ProjectOf("ml"); got != "vision" {
 		t.Errorf("namespace ml is of project %q", got)
 	}
-	if got, want := cfg.Room(), (admit.Room{Devices: 12, OnOneNode: 8, MemoryMiB: 81559}); got != want {
+	if got, want := cfg.Room(), (admit.Room{Devices: 12, OnOneNode: 8, OnePod: 8, MemoryMiB: 81559}); got != want {
 		t.Errorf("room %+v, want %+v", got, want)
 	}
 	if departments, projects := cfg.Owners(); len(departments) != 1 || len(projects) != 1 {
@@ -69,6 +70,18 @@ func TestAdmissionKnowsWhatTheClusterHas(t *testing.T) {
 	}
 	if got := cfg.NodePools(); !slices.Equal(got, []string{"default", "old"}) {
 		t.Errorf("pools %q", got)
+	}
+	pool := &v1alpha1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: "all"}}
+	pool.Spec.NodeSelector = map[string]string{"nvidia.com/gpu.memory": "81559"}
+	s.absorb([]watch.Change{{Object: pool}})
+	other := pool.DeepCopy()
+	other.Name = "every"
+	if got := cfg.Overlaps(other); len(got) != 1 || !strings.HasPrefix(got[0],
+		"2 nodes that it selects, such as n1, belong to pool all, which selects them too") {
+		t.Errorf("of a pool with the nodes of another it is said %q", got)
+	}
+	if got := cfg.Overlaps(pool); len(got) != 0 {
+		t.Errorf("a pool overlaps with itself: %q", got)
 	}
 	s.absorb([]watch.Change{{Object: project, Gone: true}})
 	if got := cfg.ProjectOf("ml"); got != "" {
@@ -177,4 +190,19 @@ func certificate(t *testing.T) *File {
 		}
 	}
 	return f
+}
+
+// A claim holds 32 devices at most, however many a node publishes; a count node
+// gives what it has.
+func TestOnePodHasNoMoreThanAClaimHolds(t *testing.T) {
+	devices := make([]sched.Device, 40)
+	r := room{}
+	r.apply(sched.NodeSet{Node: sched.Node{Name: "exact", Devices: devices}})
+	if got := r.sum(); got.OnePod != 32 || got.OnOneNode != 40 {
+		t.Errorf("with exact devices: %+v", got)
+	}
+	r.apply(sched.NodeSet{Node: sched.Node{Name: "counted", Devices: devices, Counted: true}})
+	if got := r.sum(); got.OnePod != 40 {
+		t.Errorf("with a count node beside: %+v", got)
+	}
 }

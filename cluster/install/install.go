@@ -1,8 +1,9 @@
-// Package install teaches an API server Weir's kinds, and creates the
-// departments, projects and namespaces of an organisation.
+// Package install is what a cluster has to have for Weir: its kinds, the
+// objects by which its programs run in a real cluster, and the departments,
+// projects and namespaces of an organisation.
 //
-// It does not install Weir's own programs; charts do that for a real cluster,
-// and `weir up` runs them in its process.
+// It applies kinds and organisations itself, as `weir up` needs them. The
+// other objects it only describes: `weir install` prints or applies them.
 package install
 
 import (

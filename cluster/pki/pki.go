@@ -16,12 +16,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/weir-gpu/weir/kube/trust"
 )
 
 const (
@@ -47,12 +48,6 @@ type Files struct {
 	AdminTokens        string // as kube-apiserver's --token-auth-file reads them
 	ServiceAccountKey  string // private, PEM
 	ServiceAccountCert string // its public key, PEM
-}
-
-// pair is a certificate and the key that it certifies.
-type pair struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
 }
 
 // Ensure makes what is missing in dir, replaces what is about to expire or
@@ -127,8 +122,8 @@ func adminTemplate() *x509.Certificate {
 	}
 }
 
-func ensureCA(certPath, keyPath string, now time.Time) (pair, error) {
-	if ca, err := load(certPath, keyPath); err == nil && now.Before(ca.cert.NotAfter) {
+func ensureCA(certPath, keyPath string, now time.Time) (trust.Pair, error) {
+	if ca, err := load(certPath, keyPath); err == nil && now.Before(ca.Cert.NotAfter) {
 		return ca, nil
 	}
 	template := &x509.Certificate{
@@ -138,12 +133,12 @@ func ensureCA(certPath, keyPath string, now time.Time) (pair, error) {
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
-	return create(certPath, keyPath, template, pair{}, now)
+	return create(certPath, keyPath, template, trust.Pair{}, now)
 }
 
-func ensureLeaf(certPath, keyPath string, ca pair, template *x509.Certificate, now time.Time) error {
+func ensureLeaf(certPath, keyPath string, ca trust.Pair, template *x509.Certificate, now time.Time) error {
 	if leaf, err := load(certPath, keyPath); err == nil &&
-		now.Add(renewAhead).Before(leaf.cert.NotAfter) && leaf.cert.CheckSignatureFrom(ca.cert) == nil {
+		now.Add(renewAhead).Before(leaf.Cert.NotAfter) && leaf.Cert.CheckSignatureFrom(ca.Cert) == nil {
 		return nil
 	}
 	template.NotAfter = now.Add(leafLife)
@@ -155,31 +150,15 @@ func ensureLeaf(certPath, keyPath string, ca pair, template *x509.Certificate, n
 // create signs template with ca, or with itself when ca is empty, and writes
 // both files. The certificate is written last: a pair is complete when it is
 // there, so a crash in between makes a new one.
-func create(certPath, keyPath string, template *x509.Certificate, ca pair, now time.Time) (pair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func create(certPath, keyPath string, template *x509.Certificate, ca trust.Pair, now time.Time) (trust.Pair, error) {
+	made, err := trust.Sign(template, ca, now)
 	if err != nil {
-		return pair{}, err
+		return trust.Pair{}, fmt.Errorf("%s: %w", certPath, err)
 	}
-	template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return pair{}, err
+	if err := writeKey(keyPath, made.Key); err != nil {
+		return trust.Pair{}, err
 	}
-	template.NotBefore = now.Add(-time.Hour) // clocks jump
-	if ca.cert == nil {
-		ca = pair{cert: template, key: key}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, key.Public(), ca.key)
-	if err != nil {
-		return pair{}, fmt.Errorf("sign %s: %w", certPath, err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return pair{}, err
-	}
-	if err := writeKey(keyPath, key); err != nil {
-		return pair{}, err
-	}
-	return pair{cert: cert, key: key}, writePEM(certPath, "CERTIFICATE", der)
+	return made, writePEM(certPath, "CERTIFICATE", made.Cert.Raw)
 }
 
 func ensureKey(keyPath, publicPath string) error {
@@ -199,23 +178,23 @@ func ensureKey(keyPath, publicPath string) error {
 	return writePEM(publicPath, "PUBLIC KEY", der)
 }
 
-func load(certPath, keyPath string) (pair, error) {
+func load(certPath, keyPath string) (trust.Pair, error) {
 	der, err := readPEM(certPath)
 	if err != nil {
-		return pair{}, err
+		return trust.Pair{}, err
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return pair{}, err
+		return trust.Pair{}, err
 	}
 	key, err := loadKey(keyPath)
 	if err != nil {
-		return pair{}, err
+		return trust.Pair{}, err
 	}
 	if !key.PublicKey.Equal(cert.PublicKey.(crypto.PublicKey)) {
-		return pair{}, fmt.Errorf("%s does not belong to %s", keyPath, certPath)
+		return trust.Pair{}, fmt.Errorf("%s does not belong to %s", keyPath, certPath)
 	}
-	return pair{cert: cert, key: key}, nil
+	return trust.Pair{Cert: cert, Key: key}, nil
 }
 
 func loadKey(path string) (*ecdsa.PrivateKey, error) {

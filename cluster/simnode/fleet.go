@@ -26,6 +26,9 @@ type Options struct {
 	// Nodes is what the fleet is made to be: missing nodes are added, other
 	// simulated nodes are removed. Nil keeps the nodes that there are.
 	Nodes []Spec
+	// Logs lets the API server, which has to run on this machine, ask for the
+	// logs of simulated pods: they tell what a pod was granted.
+	Logs bool
 	// Lease is how often a node says that it lives; 0 is five minutes. The
 	// node controller has to wait longer than that.
 	Lease time.Duration
@@ -44,6 +47,7 @@ type Fleet struct {
 	client kubernetes.Interface
 	queue  workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	ready  chan struct{}
+	port   int32 // where the kubelets listen; 0 for nowhere
 
 	pods  cache.SharedIndexInformer
 	nodes cache.SharedIndexInformer
@@ -106,6 +110,17 @@ func (f *Fleet) Ready() <-chan struct{} { return f.ready }
 // Run registers the nodes and plays their kubelets until ctx is done. Nodes
 // and pods stay as they are then, for the next run to take up.
 func (f *Fleet) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if f.opts.Logs {
+		kubelets, err := f.serveKubelets(ctx)
+		if err != nil {
+			return fmt.Errorf("serve the logs of simulated pods: %w", err)
+		}
+		wg.Go(func() { kubelets.run(ctx) })
+	}
 	leases := newLeases(f)
 	if err := f.Register(ctx); err != nil {
 		return fmt.Errorf("register simulated nodes: %w", err)
@@ -115,14 +130,12 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 	close(f.ready)
 
-	var wg sync.WaitGroup
 	for range f.opts.Workers {
 		wg.Go(func() { f.work(ctx) })
 	}
 	wg.Go(func() { leases.run(ctx) })
 	<-ctx.Done()
 	f.queue.ShutDown()
-	wg.Wait()
 	return nil
 }
 
@@ -202,7 +215,7 @@ func slim(obj any) (any, error) {
 	switch o := obj.(type) {
 	case *corev1.Node:
 		o.ManagedFields = nil
-		o.Status = corev1.NodeStatus{Addresses: o.Status.Addresses}
+		o.Status = corev1.NodeStatus{Addresses: o.Status.Addresses, Conditions: o.Status.Conditions}
 	case *corev1.Pod:
 		o.ManagedFields = nil
 		spec := corev1.PodSpec{NodeName: o.Spec.NodeName}

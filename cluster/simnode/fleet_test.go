@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // runFleet runs a fleet of the given nodes until the test ends or stop is called.
 func runFleet(t *testing.T, nodes []Spec) (f *Fleet, stop func()) {
 	t.Helper()
-	f, err := New(Options{Config: shared.Config(), Nodes: nodes})
+	f, err := New(Options{Config: shared.Config(), Nodes: nodes, Logs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,4 +299,29 @@ func TestFaults(t *testing.T) {
 	if err := f.SetDevice(ctx, "n3", "gpu-9", false); err == nil {
 		t.Error("a device that is not there fails without an error")
 	}
+}
+
+// A node that the node controller gave up, or that was stopped in an earlier
+// run, is up again as soon as somebody plays its kubelet.
+func TestSilentNodesComeBack(t *testing.T) {
+	f, stop := runFleet(t, counted("n1", "n2"))
+	ctx := t.Context()
+	isReady := func(name string, want bool) {
+		t.Helper()
+		within(t, 10*time.Second, fmt.Sprintf("%s is to be ready: %v", name, want), func() (string, bool) {
+			n, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+			return fmt.Sprint(err), err == nil && ready(n) == want
+		})
+	}
+	if err := f.StopNode(ctx, "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.setReady(ctx, "n2", corev1.ConditionUnknown); err != nil {
+		t.Fatal(err)
+	}
+	isReady("n2", true)
+	isReady("n1", false) // it was stopped on purpose
+	stop()
+	runFleet(t, nil)
+	isReady("n1", true)
 }

@@ -31,6 +31,7 @@ func (l *leases) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		l.renew(ctx, beat)
+		l.fleet.reviveSilent(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -74,6 +75,27 @@ func (l *leases) renew(ctx context.Context, beat time.Duration) {
 		}
 		l.held[name] = lease
 		l.due[name] = now.Add(l.fleet.opts.Lease)
+	}
+}
+
+// reviveSilent lets those nodes report again that the node controller has given
+// up: they were silent for too long, as when the machine slept.
+func (f *Fleet) reviveSilent(ctx context.Context) {
+	var silent []string
+	for _, name := range f.nodes.GetStore().ListKeys() {
+		if node, up := f.up(name); up && !ready(node) {
+			silent = append(silent, name)
+		}
+	}
+	err := each(f.opts.Workers, silent, func(name string) error {
+		return ignoreGone(f.updateNode(ctx, name, func(node *corev1.Node) {
+			if _, up := f.up(name); up {
+				f.revive(node)
+			}
+		}))
+	})
+	if err != nil && ctx.Err() == nil {
+		f.opts.Logger.Warn("simulated nodes cannot report that they are up", "err", err)
 	}
 }
 

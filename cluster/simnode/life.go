@@ -23,18 +23,17 @@ const (
 // it did. With rest, at is when to ask
 // again; zero for when something changes.
 func next(pod *corev1.Pod, started, now time.Time) (s step, at time.Time) {
-	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 	switch {
 	case pod.DeletionTimestamp != nil:
 		if due := stopped(pod); now.Before(due) {
 			return rest, due
 		}
 		// Who holds the pod by a finalizer wants to see how it ended.
-		if !ended && len(pod.Finalizers) > 0 {
+		if !ended(pod) && len(pod.Finalizers) > 0 {
 			return finish, time.Time{}
 		}
 		return remove, time.Time{}
-	case ended:
+	case ended(pod):
 		return rest, time.Time{}
 	case pod.Status.Phase != corev1.PodRunning:
 		return run, time.Time{}
@@ -47,6 +46,10 @@ func next(pod *corev1.Pod, started, now time.Time) (s step, at time.Time) {
 		return rest, due
 	}
 	return finish, time.Time{}
+}
+
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // stopped returns when a deleted pod's containers have stopped.
@@ -138,15 +141,15 @@ func finished(pod *corev1.Pod, code int32, now time.Time) corev1.PodStatus {
 	for _, kind := range []corev1.PodConditionType{corev1.ContainersReady, corev1.PodReady} {
 		setCondition(&status, kind, corev1.ConditionFalse, ready, at)
 	}
-	ended := func(code int32, reason string, ready bool) look {
+	terminated := func(code int32, reason string, ready bool) look {
 		t := &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, FinishedAt: at}
 		if status.StartTime != nil {
 			t.StartedAt = *status.StartTime
 		}
 		return look{state: corev1.ContainerState{Terminated: t}, ready: ready}
 	}
-	end := ended(code, reason, false)
-	setContainers(&status, pod, end, ended(0, "Completed", false), ended(0, "Completed", true))
+	end := terminated(code, reason, false)
+	setContainers(&status, pod, end, terminated(0, "Completed", false), terminated(0, "Completed", true))
 	return status
 }
 

@@ -34,10 +34,7 @@ func (s Spec) node(now time.Time) *corev1.Node {
 			Capacity:    capacity,
 			Allocatable: capacity,
 			Conditions:  conditions(corev1.ConditionTrue, now),
-			Addresses: []corev1.NodeAddress{
-				{Type: corev1.NodeInternalIP, Address: address(nodeNet, s.Name)},
-				{Type: corev1.NodeHostName, Address: s.Name},
-			},
+			Addresses:   addresses(s.Name),
 			NodeInfo: corev1.NodeSystemInfo{
 				Architecture:            "amd64",
 				OperatingSystem:         "linux",
@@ -68,6 +65,16 @@ func conditions(ready corev1.ConditionStatus, now time.Time) []corev1.NodeCondit
 		of(corev1.NodeDiskPressure, pressure),
 		of(corev1.NodePIDPressure, pressure),
 		of(corev1.NodeReady, ready),
+	}
+}
+
+// addresses returns a node's own, which lead nowhere, and the one at which the
+// API server of an embedded cluster finds its kubelet.
+func addresses(node string) []corev1.NodeAddress {
+	return []corev1.NodeAddress{
+		{Type: corev1.NodeInternalIP, Address: address(nodeNet, node)},
+		{Type: corev1.NodeHostName, Address: node},
+		{Type: corev1.NodeInternalDNS, Address: "localhost"},
 	}
 }
 

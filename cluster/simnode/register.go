@@ -16,7 +16,7 @@ import (
 // those name any. Run does so by itself; without Run the nodes have no kubelets.
 func (f *Fleet) Register(ctx context.Context) error {
 	if f.opts.Nodes == nil {
-		return nil
+		return f.adopt(ctx)
 	}
 	nodes := f.client.CoreV1().Nodes()
 	list, err := nodes.List(ctx, metav1.ListOptions{LabelSelector: Label + "=true"})
@@ -52,9 +52,32 @@ func (f *Fleet) Register(ctx context.Context) error {
 	})
 }
 
+// adopt takes over the nodes of an earlier run. One that was stopped then is up
+// again: who stopped it is gone, and could not start it.
+func (f *Fleet) adopt(ctx context.Context) error {
+	list, err := f.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: Label + "=true"})
+	if err != nil {
+		return err
+	}
+	return each(f.opts.Workers, list.Items, func(node corev1.Node) error {
+		if ready(&node) && node.Status.DaemonEndpoints == f.endpoint() {
+			return nil
+		}
+		return ignoreGone(f.updateNode(ctx, node.Name, f.revive))
+	})
+}
+
+// revive lets a node report that it is up.
+func (f *Fleet) revive(node *corev1.Node) {
+	node.Status.Conditions = conditions(corev1.ConditionTrue, f.opts.Now())
+	node.Status.Addresses = addresses(node.Name)
+	node.Status.DaemonEndpoints = f.endpoint()
+}
+
 func (f *Fleet) registerNode(ctx context.Context, s Spec, old *corev1.Node) (*corev1.Node, error) {
 	nodes := f.client.CoreV1().Nodes()
 	want := s.node(f.opts.Now())
+	want.Status.DaemonEndpoints = f.endpoint()
 	if old == nil {
 		node, err := nodes.Create(ctx, want, metav1.CreateOptions{})
 		if !apierrors.IsAlreadyExists(err) {
@@ -75,7 +98,8 @@ func (f *Fleet) registerNode(ctx context.Context, s Spec, old *corev1.Node) (*co
 			return nil, err
 		}
 	}
-	if ready(old) && equality.Semantic.DeepEqual(old.Status.Allocatable, want.Status.Allocatable) {
+	if ready(old) && old.Status.DaemonEndpoints == want.Status.DaemonEndpoints &&
+		equality.Semantic.DeepEqual(old.Status.Allocatable, want.Status.Allocatable) {
 		return old, nil
 	}
 	next := old.DeepCopy()

@@ -44,33 +44,12 @@ func look(ctx context.Context, c cli.Clients, now time.Time) (*snapshot.View, er
 }
 
 // foresee plans with objects from files.
-func foresee(_ context.Context, o cli.PlanOptions) (*cli.Plan, error) {
+func foresee(_ context.Context, o cli.PlanOptions) (*plan.Result, error) {
 	input, err := plan.Read(o.Files, o.In)
 	if err != nil {
 		return nil, err
 	}
-	result, err := input.Run(o.Now)
-	if err != nil {
-		return nil, err
-	}
-	return planOf(result), nil
-}
-
-func planOf(r *plan.Result) *cli.Plan {
-	p := &cli.Plan{Decisions: []cli.PlanDecision{}, Waiting: []cli.PlanWaiting{}, Notes: r.Notes}
-	for _, d := range r.Decisions {
-		step := cli.PlanDecision{
-			Action: d.Action, Pod: d.Pod, Node: d.Node, After: d.After, For: d.For, Rule: d.Rule,
-		}
-		for _, x := range d.Devices {
-			step.Devices = append(step.Devices, cli.PlanDevice(x))
-		}
-		p.Decisions = append(p.Decisions, step)
-	}
-	for _, w := range r.Waiting {
-		p.Waiting = append(p.Waiting, cli.PlanWaiting(w))
-	}
-	return p
+	return input.Run(o.Now)
 }
 
 // localKubeconfig is that of the cluster which `weir up` started last.

@@ -27,6 +27,7 @@ import (
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/kube/workload"
+	"github.com/weir-gpu/weir/sched"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -84,6 +85,12 @@ func sample(templates *made) Config {
 		NodePools: func() []string { return []string{"default", "a100"} },
 		Room:      func() Room { return Room{Devices: 32, OnOneNode: 8, MemoryMiB: 81920} },
 		Rule:      func(gk schema.GroupKind) *workload.Rule { return rules.For(gk) },
+		Overlaps: func(p *v1alpha1.NodePool) []string {
+			if p.Spec.NodeSelector["gpu"] == "a100" {
+				return []string{"1 node that it selects, such as n1, belongs to pool a100"}
+			}
+			return nil
+		},
 		Claims:    claims{},
 		Templates: templates,
 		Log:       slog.New(slog.DiscardHandler),
@@ -309,4 +316,19 @@ func FuzzHandler(f *testing.F) {
 			t.Errorf("answered %d", w.Code)
 		}
 	})
+}
+
+// Where every node's devices go by claim, a pod gets no more than a claim holds.
+func TestMoreGPUsThanAClaimHolds(t *testing.T) {
+	cfg := sample(&made{})
+	cfg.Room = func() Room { return Room{Devices: 128, OnOneNode: 64, OnePod: 32} }
+	h := &handler{cfg}
+	for gpus, want := range map[int]string{
+		32: "", 33: "no node can give more than 32 to one pod", 65: "the largest node has 64",
+	} {
+		err := h.tooLarge(finding{ours: true, ask: sched.Ask{Devices: gpus}})
+		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
+			t.Errorf("%d GPUs: %s", gpus, got)
+		}
+	}
 }

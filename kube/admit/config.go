@@ -22,6 +22,9 @@ type Config struct {
 	Owners func() ([]v1alpha1.Department, []v1alpha1.Project)
 	// NodePools returns the names of the node pools, the default one included.
 	NodePools func() []string
+	// Overlaps says, a sentence each, which nodes of a node pool other pools
+	// select too; nil says nothing.
+	Overlaps func(*v1alpha1.NodePool) []string
 	// Room returns what the largest ask can be given.
 	Room func() Room
 	// Rule returns the rule for a kind of objects that make pods, or nil.
@@ -41,5 +44,6 @@ type Config struct {
 type Room struct {
 	Devices   int   // GPUs in all
 	OnOneNode int   // GPUs of the node that has the most
+	OnePod    int   // the most that a node can give to one pod; 0: all that it has
 	MemoryMiB int64 // of the largest GPU; 0: unknown
 }

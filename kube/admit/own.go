@@ -2,9 +2,12 @@ package admit
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/weir-gpu/weir/api/tree"
 	"github.com/weir-gpu/weir/api/v1alpha1"
@@ -19,6 +22,8 @@ func (h *handler) judgeOwn(r *admissionv1.AdmissionRequest) verdict {
 	switch r.Kind.Kind {
 	case "Department", "Project":
 		return h.judgeTree(r)
+	case "NodePool":
+		return h.judgePool(r)
 	case "WorkloadRule":
 		if r.Operation == admissionv1.Delete {
 			return verdict{}
@@ -31,6 +36,33 @@ func (h *handler) judgeOwn(r *admissionv1.AdmissionRequest) verdict {
 		return verdict{err: err}
 	}
 	return verdict{}
+}
+
+// judgePool refuses a pool that no node can be in, and tells of nodes that are
+// in another pool: which is no mistake while labels are being moved.
+func (h *handler) judgePool(r *admissionv1.AdmissionRequest) verdict {
+	if r.Operation == admissionv1.Delete {
+		return verdict{}
+	}
+	var pool v1alpha1.NodePool
+	if err := decode(r.Object.Raw, &pool); err != nil {
+		return verdict{err: err}
+	}
+	for _, key := range slices.Sorted(maps.Keys(pool.Spec.NodeSelector)) {
+		value := pool.Spec.NodeSelector[key]
+		if len(validation.IsQualifiedName(key)) > 0 {
+			return verdict{err: fmt.Errorf("pool %s: spec.nodeSelector names the label %q, which no node can have; "+
+				"write it as kubectl get nodes --show-labels does, such as nvidia.com/gpu.product", pool.Name, key)}
+		}
+		if len(validation.IsValidLabelValue(value)) > 0 {
+			return verdict{err: fmt.Errorf("pool %s: spec.nodeSelector wants %s to be %q, which no label can be; "+
+				"write up to 63 letters, digits, dashes, underscores and dots", pool.Name, key, value)}
+		}
+	}
+	if h.cfg.Overlaps == nil {
+		return verdict{}
+	}
+	return verdict{warnings: h.cfg.Overlaps(&pool)}
 }
 
 // judgeTree refuses a change of the owner tree that brings a problem. Problems

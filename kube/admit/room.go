@@ -21,6 +21,11 @@ func (h *handler) tooLarge(f finding) error {
 		return fmt.Errorf("the pod asks for %s and the largest node has %d; ask for at most %d GPUs a pod",
 			gpus(a.Devices), room.OnOneNode, room.OnOneNode)
 	}
+	if room.OnePod > 0 && a.Devices > room.OnePod {
+		return fmt.Errorf("the pod asks for %s and no node can give more than %d to one pod: a claim, which pods have on "+
+			"nodes without a device plugin, holds at most %d devices; ask for at most %d GPUs a pod, and for more pods",
+			gpus(a.Devices), room.OnePod, ask.MaxDevices, room.OnePod)
+	}
 	if room.MemoryMiB > 0 && a.Part.MemoryMiB > room.MemoryMiB {
 		return fmt.Errorf("the share's memory of %dMi is more than any GPU has; ask for at most %s \"%dMi\"",
 			a.Part.MemoryMiB, ask.GPUMemory, room.MemoryMiB)

@@ -4,9 +4,8 @@ import (
 	"slices"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/kube/ask"
@@ -31,9 +30,15 @@ func (e Endpoint) client() admissionregistrationv1.WebhookClientConfig {
 	return c
 }
 
-// systemNamespaces are never looked at: a cluster has to be able to start
-// without Weir.
-var systemNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease"}
+// Namespace is where Weir itself runs in a cluster that it is installed in.
+const Namespace = "weir-system"
+
+// systemNamespaces are never looked at: a cluster, and Weir, has to be able to
+// start without Weir.
+var systemNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", Namespace}
+
+// unlabelled is true of namespaces without the label of a project.
+var unlabelled = metav1.LabelSelectorRequirement{Key: ask.Project, Operator: metav1.LabelSelectorOpDoesNotExist}
 
 // asksForWeir is true for pods that are meant for Weir in so many words.
 const asksForWeir = `(has(object.spec.schedulerName) && object.spec.schedulerName == 'weir') ||
@@ -46,30 +51,34 @@ k in ['gpu-fraction', 'gpu-memory', 'gpu-fraction-num-devices']))`
 // once.
 //
 // Whether a pod can be created while Weir is down depends on whose it is. In
-// namespaces that are labelled as a project's, and for pods that ask for Weir
-// themselves, creating waits for Weir: let through, they would run where they
-// must not. All other pods, of which some may belong to a project that names
-// their namespace, are let through and are then not Weir's.
-func Mutating(e Endpoint) *admissionregistrationv1.MutatingWebhookConfiguration {
+// namespaces that are labelled as a project's or that a project names, and for
+// pods that ask for Weir themselves, creating waits for Weir: let through, they
+// would run where they must not. All other pods are let through.
+func Mutating(e Endpoint, s Scope) *admissionregistrationv1.MutatingWebhookConfiguration {
 	labelled := metav1.LabelSelectorRequirement{Key: ask.Project, Operator: metav1.LabelSelectorOpExists}
-	others := []metav1.LabelSelectorRequirement{
-		{Key: ask.Project, Operator: metav1.LabelSelectorOpDoesNotExist},
-		{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: systemNamespaces},
-	}
-	projects := pods(e, "projects.pods.weir.dev", admissionregistrationv1.Fail, labelled)
-	asking := pods(e, "asking.pods.weir.dev", admissionregistrationv1.Fail, others...)
+	others := []metav1.LabelSelectorRequirement{unlabelled, notSystem()}
+	projects := pods(e, labelledPods, admissionregistrationv1.Fail, labelled, notSystem())
+	asking := pods(e, askingPods, admissionregistrationv1.Fail, others...)
 	asking.MatchConditions = []admissionregistrationv1.MatchCondition{{Name: "asks-for-weir", Expression: asksForWeir}}
-	rest := pods(e, "other.pods.weir.dev", admissionregistrationv1.Ignore, others...)
+	rest := pods(e, otherPods, admissionregistrationv1.Ignore, others...)
 	rest.MatchConditions = []admissionregistrationv1.MatchCondition{
 		{Name: "does-not-ask-for-weir", Expression: "!(" + asksForWeir + ")"},
 	}
 	rest.TimeoutSeconds = new(int32(2))
-	return &admissionregistrationv1.MutatingWebhookConfiguration{
+	m := &admissionregistrationv1.MutatingWebhookConfiguration{
 		TypeMeta: metav1.TypeMeta{
 			APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration",
 		},
 		ObjectMeta: metav1.ObjectMeta{Name: Name},
 		Webhooks:   []admissionregistrationv1.MutatingWebhook{projects, asking, rest},
+	}
+	s.AdjustMutating(m)
+	return m
+}
+
+func notSystem() metav1.LabelSelectorRequirement {
+	return metav1.LabelSelectorRequirement{
+		Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: slices.Clone(systemNamespaces),
 	}
 }
 
@@ -95,7 +104,7 @@ func pods(e Endpoint, name string, policy admissionregistrationv1.FailurePolicyT
 const (
 	isNobodys = `!has(object.metadata.ownerReferences) ||
 !object.metadata.ownerReferences.exists(o, has(o.controller) && o.controller)`
-	isChanged = `request.operation == 'CREATE' || object.spec != oldObject.spec ||
+	isChanged = `request.operation == 'CREATE' || object.?spec != oldObject.?spec ||
 (has(object.metadata.annotations) ? object.metadata.annotations : {}) !=
 (has(oldObject.metadata.annotations) ? oldObject.metadata.annotations : {})`
 )
@@ -106,33 +115,27 @@ const (
 // Weir's own cannot be changed while it is down, as two changes that are each
 // right may be wrong together. Nothing else waits for it: the pods of a Job
 // that was let through unseen are looked at in their turn.
-func Validating(e Endpoint, kinds []schema.GroupVersionKind) *admissionregistrationv1.ValidatingWebhookConfiguration {
-	own := validating(e, "objects.weir.dev", admissionregistrationv1.Fail)
+func Validating(e Endpoint, s Scope) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	own := validating(e, ownObjects, admissionregistrationv1.Fail)
 	own.Rules = rules(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, admissionregistrationv1.ClusterScope,
-		[]string{"departments", "projects", "workloadrules"},
+		[]string{"departments", "projects", "nodepools", "workloadrules"},
 		admissionregistrationv1.Create, admissionregistrationv1.Update, admissionregistrationv1.Delete)
 
-	makers := validating(e, "workloads.weir.dev", admissionregistrationv1.Ignore)
-	makers.TimeoutSeconds = new(int32(2))
-	makers.NamespaceSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-		{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: systemNamespaces},
-	}}
-	makers.MatchConditions = []admissionregistrationv1.MatchCondition{
+	others := validating(e, makers, admissionregistrationv1.Ignore)
+	others.TimeoutSeconds = new(int32(2))
+	others.NamespaceSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{notSystem()}}
+	others.MatchConditions = []admissionregistrationv1.MatchCondition{
 		{Name: "is-nobodys", Expression: isNobodys}, {Name: "is-changed", Expression: isChanged},
 	}
-	kinds = append(slices.Clip(kinds), schema.GroupVersionKind{Group: "batch", Version: "v1", Kind: "CronJob"})
-	for _, gvk := range kinds {
-		resource, _ := meta.UnsafeGuessKindToResource(gvk) // a wrong guess matches nothing
-		makers.Rules = append(makers.Rules, rules(gvk.Group, gvk.Version, admissionregistrationv1.NamespacedScope,
-			[]string{resource.Resource}, admissionregistrationv1.Create, admissionregistrationv1.Update)...)
-	}
-	return &admissionregistrationv1.ValidatingWebhookConfiguration{
+	v := &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta: metav1.TypeMeta{
 			APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration",
 		},
 		ObjectMeta: metav1.ObjectMeta{Name: Name},
-		Webhooks:   []admissionregistrationv1.ValidatingWebhook{own, makers},
+		Webhooks:   []admissionregistrationv1.ValidatingWebhook{own, others},
 	}
+	s.AdjustValidating(v)
+	return v
 }
 
 func validating(e Endpoint, name string, policy admissionregistrationv1.FailurePolicyType,

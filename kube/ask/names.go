@@ -7,6 +7,9 @@ const SchedulerName = "weir"
 // the user wrote nothing.
 const DefaultScheduler = "default-scheduler"
 
+// Lease is the name of the lease by which schedulers agree who decides.
+const Lease = "weir-scheduler"
+
 // Driver is the name of Weir's DRA driver, and of the DeviceClass that stands
 // for its devices.
 const Driver = "gpu.weir.dev"

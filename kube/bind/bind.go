@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
@@ -22,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
+
+	"github.com/weir-gpu/weir/kube/again"
 )
 
 // Order is one pod's place.
@@ -152,10 +153,10 @@ func (b *Binder) bind(ctx context.Context, o *Order) error {
 			return &ElsewhereError{Node: pod.Spec.NodeName}
 		case pod.DeletionTimestamp != nil:
 			return ErrGone
-		case !transient(err) || try == retries-1:
+		case !again.Worth(err) || try == retries-1:
 			return &RefusedError{err}
 		}
-		if err := b.pause(ctx, try, err); err != nil {
+		if err := again.Pause(ctx, b.clock, try, err); err != nil {
 			return err
 		}
 	}
@@ -172,7 +173,7 @@ func (b *Binder) look(ctx context.Context, o *Order) (*corev1.Pod, error) {
 		case err == nil:
 			return pod, nil
 		}
-		if err := b.pause(ctx, try, err); err != nil {
+		if err := again.Pause(ctx, b.clock, try, err); err != nil {
 			return nil, err
 		}
 	}
@@ -180,31 +181,6 @@ func (b *Binder) look(ctx context.Context, o *Order) (*corev1.Pod, error) {
 
 // retries is how often a write that may yet succeed is tried.
 const retries = 6
-
-// pause waits longer with every try, at least as long as the server asked for.
-func (b *Binder) pause(ctx context.Context, try int, cause error) error {
-	wait := min(50*time.Millisecond<<min(try, 8), 5*time.Second)
-	if s, ok := apierrors.SuggestsClientDelay(cause); ok {
-		wait = max(wait, time.Duration(s)*time.Second)
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-b.clock.After(wait):
-		return nil
-	}
-}
-
-// transient tells whether the same write may succeed later, with nothing
-// changed but time.
-func transient(err error) bool {
-	status := apierrors.APIStatus(nil)
-	if !errors.As(err, &status) {
-		return true // the connection, not the server's answer
-	}
-	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsUnexpectedServerError(err)
-}
 
 // refuseUnless makes a refusal of an error, unless the context has ended.
 func refuseUnless(ctx context.Context, err error) error {

@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/weir-gpu/weir/kube/again"
 )
 
 // allocate writes an allocation and who holds it, in one write.
@@ -35,10 +37,10 @@ func (b *Binder) allocate(ctx context.Context, o *Order, c *Claim) error {
 		if apierrors.IsNotFound(err) {
 			return ErrGone
 		}
-		if !apierrors.IsConflict(err) && !transient(err) || try == retries-1 {
+		if !apierrors.IsConflict(err) && !again.Worth(err) || try == retries-1 {
 			return refuseUnless(ctx, err)
 		}
-		if err := b.pause(ctx, try, err); err != nil {
+		if err := again.Pause(ctx, b.clock, try, err); err != nil {
 			return err
 		}
 		if claim, err = b.lookAtClaim(ctx, claim); err != nil {
@@ -90,7 +92,7 @@ func (b *Binder) lookAtClaim(ctx context.Context, c *resourcev1.ResourceClaim) (
 		case err == nil:
 			return got, nil
 		}
-		if err := b.pause(ctx, try, err); err != nil {
+		if err := again.Pause(ctx, b.clock, try, err); err != nil {
 			return nil, err
 		}
 	}
@@ -131,7 +133,7 @@ func (b *Binder) Free(ctx context.Context, claim *resourcev1.ResourceClaim, pod 
 		if err == nil || apierrors.IsNotFound(err) {
 			return nil
 		}
-		if err := b.pause(ctx, try, err); err != nil {
+		if err := again.Pause(ctx, b.clock, try, err); err != nil {
 			return err
 		}
 	}
@@ -168,10 +170,10 @@ func (b *Binder) name(ctx context.Context, o *Order) error {
 			return nil
 		case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 			return ErrGone
-		case !transient(err):
+		case !again.Worth(err):
 			return refuseUnless(ctx, err)
 		}
-		if err := b.pause(ctx, try, err); err != nil {
+		if err := again.Pause(ctx, b.clock, try, err); err != nil {
 			return err
 		}
 	}
@@ -190,10 +192,10 @@ func (b *Binder) create(ctx context.Context, want *resourcev1.ResourceClaim) (*r
 			return made, nil
 		case apierrors.IsAlreadyExists(err):
 			return b.lookAtClaim(ctx, want)
-		case !transient(err):
+		case !again.Worth(err):
 			return nil, refuseUnless(ctx, err)
 		}
-		if err := b.pause(ctx, try, err); err != nil {
+		if err := again.Pause(ctx, b.clock, try, err); err != nil {
 			return nil, err
 		}
 	}

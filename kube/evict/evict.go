@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
+
+	"github.com/weir-gpu/weir/kube/again"
 )
 
 // Order is one pod to stop.
@@ -121,23 +123,11 @@ func (e *Evictor) insist(ctx context.Context, write func() error) error {
 			return nil
 		case apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause):
 			return ErrBudget
-		case !unanswered(err):
+		case !again.Worth(err):
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-e.clock.After(min(50*time.Millisecond<<min(try, 8), 5*time.Second)):
+		if err := again.Pause(ctx, e.clock, try, err); err != nil {
+			return err
 		}
 	}
-}
-
-// unanswered tells whether the server never got to an answer.
-func unanswered(err error) bool {
-	status := apierrors.APIStatus(nil)
-	if !errors.As(err, &status) {
-		return true
-	}
-	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsUnexpectedServerError(err)
 }

@@ -1,8 +1,10 @@
 package live
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,14 +12,16 @@ import (
 )
 
 func TestProbes(t *testing.T) {
+	const yes, no = http.StatusOK, http.StatusServiceUnavailable
 	clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
-	h := &health{clock: clock}
-	probes := func(what string, alive, ready int) {
+	var webhook error
+	h := &health{clock: clock, name: "me", also: func() error { return webhook }}
+	probes := func(what string, alive, ready, leads int) {
 		t.Helper()
 		for name, c := range map[string]struct {
 			ask  func() error
 			want int
-		}{"healthz": {h.alive, alive}, "readyz": {h.ready, ready}} {
+		}{"healthz": {h.alive, alive}, "readyz": {h.ready, ready}, "leaderz": {h.decides, leads}} {
 			w := httptest.NewRecorder()
 			probe(c.ask)(w, httptest.NewRequest("GET", "/"+name, nil))
 			if w.Code != c.want {
@@ -25,15 +29,25 @@ func TestProbes(t *testing.T) {
 			}
 		}
 	}
-	probes("waiting for the lead", http.StatusOK, http.StatusServiceUnavailable)
+	probes("before the lease was read", yes, no, no)
+	h.leader("other")
+	probes("standing by", yes, yes, no)
+	if err := h.decides(); !strings.Contains(err.Error(), "other decides") {
+		t.Errorf("who stands by says %q", err)
+	}
+	webhook = errors.New("has not seen the cluster yet")
+	probes("standing by while the webhook cannot answer", yes, no, no)
+	webhook = nil
 	clock.Step(time.Hour)
-	probes("waiting long", http.StatusOK, http.StatusServiceUnavailable)
+	probes("standing by long", yes, yes, no)
+	h.leader("me")
+	probes("leading, and reading the lists", yes, no, no)
 	h.lead(true)
-	probes("deciding", http.StatusOK, http.StatusOK)
+	probes("deciding", yes, yes, yes)
 	clock.Step(2 * stuckAfter)
-	probes("stuck", http.StatusServiceUnavailable, http.StatusServiceUnavailable)
+	probes("stuck", no, no, no)
 	clock.Step(-time.Hour)
-	probes("after the clock was set back", http.StatusOK, http.StatusOK)
+	probes("after the clock was set back", yes, yes, yes)
 	h.beats()
-	probes("going round again", http.StatusOK, http.StatusOK)
+	probes("going round again", yes, yes, yes)
 }

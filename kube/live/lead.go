@@ -8,10 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
-)
 
-// leaseName is the lease by which instances agree who decides.
-const leaseName = "weir-scheduler"
+	"github.com/weir-gpu/weir/kube/ask"
+)
 
 // lead waits for the lead, does the work while it has it, and gives it back
 // only when the work has stopped.
@@ -22,9 +21,9 @@ func (s *Scheduler) lead(ctx context.Context, work func(context.Context) error) 
 	done := make(chan error, 1)
 	started := make(chan struct{})
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Name: leaseName,
+		Name: ask.Lease,
 		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: s.opts.LeaseNamespace, Name: leaseName},
+			LeaseMeta:  metav1.ObjectMeta{Namespace: s.opts.LeaseNamespace, Name: ask.Lease},
 			Client:     s.clients.kube.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: s.opts.Name},
 		},
@@ -43,6 +42,7 @@ func (s *Scheduler) lead(ctx context.Context, work func(context.Context) error) 
 				endElection()
 			},
 			OnStoppedLeading: func() {},
+			OnNewLeader:      s.health.leader,
 		},
 	})
 	if err != nil {

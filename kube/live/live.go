@@ -55,9 +55,12 @@ type Options struct {
 	LeaderElect    bool
 	LeaseNamespace string
 
-	// Address serves /healthz, /readyz and /metrics: "127.0.0.1:9402". Empty
-	// serves nothing.
+	// Address serves /healthz, /readyz, /leaderz and /metrics:
+	// "127.0.0.1:9402". Empty serves nothing.
 	Address string
+	// ReadyToo fails while something that shares the process is not ready;
+	// /readyz waits for it. It may be nil.
+	ReadyToo func() error
 	// Metrics takes the figures; a set of its own when nil.
 	Metrics *metrics.Set
 }
@@ -91,7 +94,7 @@ func New(opts Options) (*Scheduler, error) {
 		return nil, err
 	}
 	s := &Scheduler{opts: opts, log: opts.Logger, clients: clients, metrics: opts.Metrics}
-	s.health.clock = opts.Clock
+	s.health.clock, s.health.name, s.health.also = opts.Clock, opts.Name, opts.ReadyToo
 	return s, nil
 }
 
@@ -142,7 +145,7 @@ func newClients(cfg *rest.Config) (clients, error) {
 func (s *Scheduler) Metrics() *metrics.Set { return s.metrics }
 
 // Ready reports whether the scheduler has seen the whole cluster and decides.
-func (s *Scheduler) Ready() bool { return s.health.ready() == nil }
+func (s *Scheduler) Ready() bool { return s.health.decides() == nil }
 
 // Run schedules until ctx ends, and returns when everything it started has
 // stopped. The error is nil when ctx ended, [ErrLeadershipLost], or says what
@@ -163,6 +166,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if s.opts.LeaderElect {
 		return s.lead(ctx, s.schedule)
 	}
+	s.health.leader(s.opts.Name)
 	return s.schedule(ctx)
 }
 

@@ -177,6 +177,7 @@ func (l *loop) take(c *watch.Change) {
 	case *v1alpha1.Department, *v1alpha1.Project, *v1alpha1.NodePool:
 		l.told.stale = true
 	case *v1alpha1.WorkloadRule:
+		l.told.stale = true
 		if rule, err := workload.Compile(o); err == nil && !c.Gone {
 			l.owners.Want(rule.GVK)
 		}

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/kube/bind"
@@ -89,7 +90,7 @@ func (l *loop) freeOrphan(c *resourcev1.ResourceClaim) {
 	if c.Status.Allocation == nil || len(c.Status.ReservedFor) > 0 || c.DeletionTimestamp != nil {
 		return
 	}
-	if _, ours, _ := claim.Held(c, nil); !ours {
+	if _, ours, _ := claim.Held(c, nil); !ours || l.inUse(c) {
 		return
 	}
 	l.log.Info("freeing a claim that nobody holds", "claim", c.Namespace+"/"+c.Name)
@@ -98,4 +99,15 @@ func (l *loop) freeOrphan(c *resourcev1.ResourceClaim) {
 			l.log.Warn("a claim that nobody holds was not freed", "claim", c.Namespace+"/"+c.Name, "error", err)
 		}
 	})
+}
+
+// inUse reports whether the pod that a claim was made for runs: then somebody
+// took the reservation away by hand, and the devices are not free.
+func (l *loop) inUse(c *resourcev1.ResourceClaim) bool {
+	owner := metav1.GetControllerOf(c)
+	if owner == nil || owner.Kind != "Pod" {
+		return false
+	}
+	p, ok := l.state.Pod(c.Namespace + "/" + owner.Name)
+	return ok && p.Object.UID == owner.UID && p.Object.Spec.NodeName != ""
 }

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -18,7 +19,10 @@ func (l *loop) publish(now time.Time) {
 	uses := l.engine.Usage()
 	l.metrics.Owners(uses)
 	waiting, running := 0, 0
-	facts := status.Facts{Uses: uses, Pools: l.pools(), Problems: map[string]string{}}
+	facts := status.Facts{
+		Uses: uses, Pools: l.pools(), Rules: map[string]status.Rule{},
+		Problems: map[string]string{}, Notes: map[string]string{},
+	}
 	for i := range uses {
 		u := &uses[i]
 		if strings.HasPrefix(u.Owner, v1alpha1.ProjectOwner("")) { // departments only repeat their projects
@@ -35,6 +39,10 @@ func (l *loop) publish(now time.Time) {
 	for key, message := range l.told.known {
 		facts.Problems[key] = message
 	}
+	l.describeRules(&facts)
+	for pool, note := range l.state.Overlapped() {
+		facts.Notes["NodePool/"+pool] = note
+	}
 	patches, err := l.board.Differences(facts, now)
 	if err != nil {
 		l.log.Error("statuses cannot be written", "error", err)
@@ -42,6 +50,22 @@ func (l *loop) publish(now time.Time) {
 	for _, p := range patches {
 		// Few, and what people watch during a burst: not behind it.
 		l.crew.Aside(func(ctx context.Context) { l.patchStatus(ctx, p) })
+	}
+}
+
+// describeRules says how the rules fare that people wrote.
+func (l *loop) describeRules(facts *status.Facts) {
+	for _, use := range l.state.RuleUses() {
+		key, kind := "WorkloadRule/"+use.Name, use.Kind.Kind
+		facts.Rules[use.Name] = status.Rule{Workloads: int32(use.Workloads), Ahead: use.Ahead}
+		switch {
+		case facts.Problems[key] != "" || use.Ahead != "":
+		case use.Failing > 0:
+			facts.Notes[key] = fmt.Sprintf("it fails on %d of the objects; put the rule or the object right: %s",
+				use.Failing, use.Failure)
+		case l.owners.Missing(use.Kind):
+			facts.Notes[key] = fmt.Sprintf("the cluster has no kind %s of %s yet", kind, use.Kind.GroupVersion())
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weir-gpu/weir/kube/crew"
 	"github.com/weir-gpu/weir/kube/receipt"
+	"github.com/weir-gpu/weir/kube/state"
 	"github.com/weir-gpu/weir/sched"
 )
 
@@ -210,7 +211,13 @@ func (t *teller) sweep(l *loop) {
 // condition, owners in their status, the rest in the log.
 func (t *teller) problems(l *loop) {
 	known := map[string]string{}
-	for _, p := range l.state.Problems() {
+	problems := l.state.Problems()
+	for _, use := range l.state.RuleUses() {
+		if err := l.owners.Refused(use.Kind); err != nil {
+			problems = append(problems, state.Problem{Kind: "WorkloadRule", ID: use.Name, Message: err.Error()})
+		}
+	}
+	for _, p := range problems {
 		key := p.Kind + "/" + p.ID
 		known[key] = p.Message
 		if p.Kind == "Pod" {

@@ -48,6 +48,7 @@ func (s *State) joinGroup(id string) {
 		p.first = first
 		if first != (workload.Ref{}) {
 			s.root(first).pods.add(id)
+			s.lookUpPod(first)
 		}
 	}
 	if first == (workload.Ref{}) {
@@ -62,8 +63,16 @@ func (s *State) joinGroup(id string) {
 			name = "" // one gang with the others that do not say
 		}
 	}
+	if top.Group == workload.PodKind.Group && top.Kind == workload.PodKind.Kind {
+		name = ownedGroup
+	}
 	s.joinGroupOf(id, p, top, top.ID(name))
 }
+
+// ownedGroup are the pods that belong to a pod that belongs to nothing, as the
+// executors of a Spark driver do. They come after it: they are a workload of
+// their own.
+const ownedGroup = "owned"
 
 func (s *State) leaveRoot(id string, p *pod) {
 	if p.first != (workload.Ref{}) {
@@ -103,6 +112,7 @@ func (s *State) joinGroupOf(id string, p *pod, top workload.Ref, to string) {
 		s.namespace(g.space).groups.add(to)
 		if top != (workload.Ref{}) {
 			s.root(top).groups.add(to)
+			s.tally(top).workloads++
 		}
 	}
 	i, _ := slices.BinarySearch(g.members, id)
@@ -237,6 +247,7 @@ func (s *State) forgetGroup(id string, g *group) {
 	}
 	if g.root != (workload.Ref{}) {
 		s.root(g.root).groups.remove(id)
+		s.tally(g.root).workloads--
 		s.forget(g.root)
 	}
 }

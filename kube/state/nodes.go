@@ -41,6 +41,12 @@ func (s *State) node(name string) *node {
 	return n
 }
 
+func (s *State) setNode(o *corev1.Node) {
+	n := s.node(o.Name)
+	s.relabelled = s.relabelled || n.obj == nil || !maps.Equal(n.obj.Labels, o.Labels)
+	n.obj = o
+}
+
 // setSlice takes in a slice of Weir's driver; others are not Weir's business.
 func (s *State) setSlice(slice *resourcev1.ResourceSlice) {
 	if slice.Spec.Driver != ask.Driver {
@@ -233,6 +239,7 @@ func (s *State) setPool(name string, obj *v1alpha1.NodePool) {
 	}
 	moved := p.obj == nil || obj == nil || !reflect.DeepEqual(p.obj.Spec.NodeSelector, obj.Spec.NodeSelector)
 	p.obj = obj
+	s.relabelled = s.relabelled || moved
 	s.dirty.pools.add(name)
 	if moved {
 		for node := range s.nodes {

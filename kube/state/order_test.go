@@ -86,6 +86,28 @@ const world = ground + slicesOfN2 + chain + `
 {apiVersion: v1, kind: Pod, metadata: {name: daemon, namespace: kube-system, uid: ds},
  spec: {schedulerName: default-scheduler, nodeName: n1, containers: [{name: main, resources: {requests: {cpu: 100m}}}]}}
 ---
+{apiVersion: v1, kind: Pod, metadata: {name: driver, namespace: ml, uid: dr}, spec: {schedulerName: weir}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: executor, namespace: ml, uid: ex, ownerReferences: [
+ {apiVersion: v1, kind: Pod, name: driver, controller: true, uid: dr}]}, spec: {schedulerName: weir}}
+---
+{apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, metadata: {name: serve, namespace: ml},
+ spec: {replicas: 1, leaderWorkerTemplate: {size: 2}}}
+---
+{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: serve, namespace: ml, ownerReferences: [
+ {apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, name: serve, controller: true, uid: lws}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: serve-0, namespace: ml, uid: s0,
+ labels: {leaderworkerset.sigs.k8s.io/group-index: "0"}, ownerReferences: [
+ {apiVersion: apps/v1, kind: StatefulSet, name: serve, controller: true, uid: sts}]}, spec: {schedulerName: weir}}
+---
+{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: serve-0, namespace: ml, ownerReferences: [
+ {apiVersion: v1, kind: Pod, name: serve-0, controller: true, uid: s0}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: serve-0-1, namespace: ml, uid: s01,
+ labels: {leaderworkerset.sigs.k8s.io/group-index: "0"}, ownerReferences: [
+ {apiVersion: apps/v1, kind: StatefulSet, name: serve-0, controller: true, uid: sts0}]}, spec: {schedulerName: weir}}
+---
 {apiVersion: v1, kind: Pod, metadata: {name: stray, namespace: nowhere, uid: st},
  spec: {schedulerName: weir, nodeName: n2, containers: [{name: main, resources: {requests: {cpu: 100m}}}]}}
 `

@@ -59,6 +59,9 @@ func (s *State) setPod(obj *corev1.Pod) {
 	p.obj, p.deleted = obj, false
 	s.refile(id, p)
 	s.dirty.pods.add(id)
+	if s.roots[podRef(obj)] != nil {
+		s.setRoot(obj)
+	}
 }
 
 func (s *State) dropPod(id string) {
@@ -68,6 +71,7 @@ func (s *State) dropPod(id string) {
 	}
 	p.deleted = true
 	s.dirty.pods.add(id)
+	s.dropRoot(p.obj)
 }
 
 // touchClaims marks the claims reserved for a pod.

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 
-	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/kube/workload"
 )
 
@@ -88,6 +87,7 @@ func (s *State) dropRoot(obj metav1.Object) {
 	s.touchPodsUnder(ref)
 	s.hang(ref, r, workload.Ref{})
 	r.obj, r.facts, r.err = nil, workload.Facts{}, nil
+	s.failed(ref, nil)
 	for id := range r.groups {
 		s.dirty.groups.add(id)
 	}
@@ -104,7 +104,23 @@ func (s *State) hang(ref workload.Ref, r *root, above workload.Ref) {
 	r.above = above
 	if above != (workload.Ref{}) {
 		s.root(above).children[ref] = struct{}{}
+		s.lookUpPod(above)
 	}
+}
+
+// lookUpPod makes a root of a pod that is known already, where other objects
+// turn out to belong to it. Few pods are roots, so the others are none.
+func (s *State) lookUpPod(ref workload.Ref) {
+	if ref.Group != workload.PodKind.Group || ref.Kind != workload.PodKind.Kind || s.roots[ref].obj != nil {
+		return
+	}
+	if p := s.pods[ref.Namespace+"/"+ref.Name]; p != nil && !p.deleted {
+		s.setRoot(p.obj)
+	}
+}
+
+func podRef(p *corev1.Pod) workload.Ref {
+	return workload.Ref{Kind: workload.PodKind.Kind, Namespace: p.Namespace, Name: p.Name}
 }
 
 // touchPodsUnder marks the pods whose root may have become another.
@@ -182,6 +198,7 @@ func (s *State) factsOf(ref workload.Ref, r *root) (workload.Facts, error) {
 	if err != nil {
 		r.err = fmt.Errorf("%s: %w", ref, err)
 	}
+	s.failed(ref, r.err)
 	return r.facts, r.err
 }
 
@@ -191,38 +208,6 @@ func contentOf(obj metav1.Object) (map[string]any, error) {
 		return u.Object, nil
 	}
 	return runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
-}
-
-func (s *State) setRule(r *v1alpha1.WorkloadRule) {
-	rule, err := workload.Compile(r)
-	if err != nil {
-		s.dropRule(r.Name)
-		s.report("WorkloadRule", r.Name, err)
-		return
-	}
-	s.report("WorkloadRule", r.Name, nil)
-	s.rules.Set(rule)
-	s.touchEverything()
-}
-
-func (s *State) dropRule(name string) {
-	s.report("WorkloadRule", name, nil)
-	if s.rules.Delete(name) {
-		s.touchEverything()
-	}
-}
-
-// touchEverything marks all pods and what they belong to: the rules changed.
-func (s *State) touchEverything() {
-	for id := range s.pods {
-		s.dirty.pods.add(id)
-	}
-	for id := range s.groups {
-		s.dirty.groups.add(id)
-	}
-	for _, r := range s.roots {
-		r.stale = true
-	}
 }
 
 func (s *State) setClass(name string, value int32, exists bool) {

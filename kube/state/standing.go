@@ -29,8 +29,10 @@ func (s *State) kindOf(g *group, words ask.Words, lead metav1.Object) (sched.Kin
 	return kind, or(words.Preemptible, preemptible)
 }
 
-// kindPriority is the priority of workloads that name none.
 var kindPriority = map[sched.Kind]int32{sched.Infer: 125, sched.Build: 100, sched.Train: 50}
+
+// KindPriority is the priority of workloads that name none.
+func KindPriority(kind sched.Kind) int32 { return kindPriority[kind] }
 
 // priorityOf returns a workload's priority: its own word, else what its root
 // says, else that of its pods' PriorityClass, else what its kind has.
@@ -63,5 +65,5 @@ func (s *State) priorityOf(
 	case podClass != "" && exists:
 		return value
 	}
-	return kindPriority[kind]
+	return KindPriority(kind)
 }

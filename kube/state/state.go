@@ -6,6 +6,7 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
@@ -55,6 +56,10 @@ type State struct {
 	byClass    map[string]set[string]    // groups by the PriorityClass they look up
 	models     models
 
+	tallies    map[schema.GroupKind]*ruleTally // of the kinds that are roots
+	overlapped map[string]string               // what Overlapped said last
+	relabelled bool                            // since then, labels or pools changed
+
 	problems map[problemKey]string
 	dirty    dirty
 }
@@ -85,6 +90,7 @@ func New(cfg Config) *State {
 		byClass:    map[string]set[string]{},
 		models:     newModels(),
 		problems:   map[problemKey]string{},
+		tallies:    map[schema.GroupKind]*ruleTally{},
 		dirty: dirty{set[string]{}, set[string]{}, set[string]{}, set[string]{}, set[string]{},
 			set[string]{}},
 	}
@@ -101,7 +107,7 @@ func (s *State) Set(obj any) []sched.Event {
 	}
 	switch o := obj.(type) {
 	case *corev1.Node:
-		s.node(o.Name).obj = o
+		s.setNode(o)
 		s.dirty.nodes.add(o.Name)
 	case *corev1.Pod:
 		s.setPod(o)
@@ -143,6 +149,7 @@ func (s *State) Delete(obj any) []sched.Event {
 	switch o := obj.(type) {
 	case *corev1.Node:
 		s.node(o.Name).obj = nil
+		s.relabelled = true
 		s.dirty.nodes.add(o.Name)
 	case *corev1.Pod:
 		s.dropPod(podID(o))

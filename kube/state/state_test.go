@@ -432,3 +432,25 @@ func TestProjects(t *testing.T) {
 		t.Errorf("owner %q of %v", owner(), l.owners)
 	}
 }
+
+// What a pod controls is known by it: workers of a leader as part of what the
+// leader belongs to, executors of a driver that belongs to nothing by
+// themselves. Without the driver they have nothing to work for.
+func TestPodsOfAPod(t *testing.T) {
+	s, _ := tellAll(t, objects(t, world))
+	for id, want := range map[string]string{
+		"ml/serve-0":   "ml/leaderworkerset/serve/0",
+		"ml/serve-0-1": "ml/leaderworkerset/serve/0",
+		"ml/driver":    "ml/pod/driver",
+		"ml/executor":  "ml/pod/driver/owned",
+	} {
+		if p, ok := s.Pod(id); !ok || p.Workload != want || p.Problem != nil {
+			t.Errorf("%s is of workload %q (%v), want %q", id, p.Workload, p.Problem, want)
+		}
+	}
+	driver, _ := s.Pod("ml/driver")
+	s.Delete(driver.Object)
+	if p, _ := s.Pod("ml/executor"); p.Problem == nil {
+		t.Error("the executor of a driver that is gone may start")
+	}
+}

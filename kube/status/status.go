@@ -1,5 +1,5 @@
-// Package status says, in the status of Departments, Projects and NodePools,
-// what they have in use and whether they are in force.
+// Package status says, in the status of Departments, Projects, NodePools and
+// WorkloadRules, what they have in use and whether they are in force.
 //
 // A [Board] compares what is to be said with what the API says already and
 // returns only differences. It writes nothing itself and knows no clock but
@@ -32,7 +32,15 @@ type Patch struct {
 type Facts struct {
 	Uses     []sched.Use // in order of pool and owner
 	Pools    map[string]Pool
+	Rules    map[string]Rule   // by name
 	Problems map[string]string // by "Kind/name": why an object is not in force
+	Notes    map[string]string // by "Kind/name": what is odd about one that is
+}
+
+// Rule is how a rule fares.
+type Rule struct {
+	Workloads int32
+	Ahead     string // the rule for the same kind that goes before it; or ""
 }
 
 // Pool is what a node pool has.
@@ -51,6 +59,7 @@ type Board struct {
 	departments map[string]*v1alpha1.Department
 	projects    map[string]*v1alpha1.Project
 	pools       map[string]*v1alpha1.NodePool
+	rules       map[string]*v1alpha1.WorkloadRule
 	sent        map[string]sent
 }
 
@@ -67,6 +76,7 @@ func NewBoard() *Board {
 		departments: map[string]*v1alpha1.Department{},
 		projects:    map[string]*v1alpha1.Project{},
 		pools:       map[string]*v1alpha1.NodePool{},
+		rules:       map[string]*v1alpha1.WorkloadRule{},
 		sent:        map[string]sent{},
 	}
 }
@@ -80,6 +90,8 @@ func (b *Board) Set(obj any) {
 		b.projects[o.Name] = o
 	case *v1alpha1.NodePool:
 		b.pools[o.Name] = o
+	case *v1alpha1.WorkloadRule:
+		b.rules[o.Name] = o
 	}
 }
 
@@ -95,6 +107,9 @@ func (b *Board) Delete(obj any) {
 	case *v1alpha1.NodePool:
 		delete(b.pools, o.Name)
 		delete(b.sent, "nodepools/"+o.Name)
+	case *v1alpha1.WorkloadRule:
+		delete(b.rules, o.Name)
+		delete(b.sent, "workloadrules/"+o.Name)
 	}
 }
 
@@ -118,6 +133,9 @@ func (b *Board) Differences(f Facts, now time.Time) ([]Patch, error) {
 	}
 	for _, name := range names(b.pools) {
 		errs = append(errs, r.pool(b.pools[name]))
+	}
+	for _, name := range names(b.rules) {
+		errs = append(errs, r.rule(b.rules[name]))
 	}
 	return r.patches, errors.Join(errs...)
 }
@@ -150,6 +168,16 @@ func (r *review) pool(p *v1alpha1.NodePool) error {
 	return r.add("nodepools", p.Name, p.Status, next, next.Conditions)
 }
 
+func (r *review) rule(o *v1alpha1.WorkloadRule) error {
+	use := r.facts.Rules[o.Name]
+	next := v1alpha1.WorkloadRuleStatus{
+		ObservedGeneration: o.Generation,
+		Conditions:         r.conditions("WorkloadRule", "workloadrules", o, o.Status.Conditions),
+		Workloads:          use.Workloads,
+	}
+	return r.add("workloadrules", o.Name, o.Status, next, next.Conditions)
+}
+
 // add adds the patch from one status to the next, unless there is none or it
 // was sent a moment ago.
 func (r *review) add(resource, name string, old, next any, conditions []metav1.Condition) error {
@@ -177,18 +205,26 @@ func (r *review) conditions(kind, resource string, o metav1.Object, old []metav1
 		old = s.conditions
 	}
 	next := slices.Clone(old)
+	key := kind + "/" + o.GetName()
 	ready := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, ObservedGeneration: o.GetGeneration(),
 		Reason: v1alpha1.ReasonAccepted, Message: "in force",
 		LastTransitionTime: metav1.NewTime(r.now.Truncate(time.Second)), // as the API keeps it
 	}
-	problem := r.facts.Problems[kind+"/"+o.GetName()]
+	if note := r.facts.Notes[key]; note != "" {
+		ready.Message += "; " + note
+	}
+	reason, problem := v1alpha1.ReasonInvalid, r.facts.Problems[key]
+	if ahead := r.facts.Rules[o.GetName()].Ahead; problem == "" && kind == "WorkloadRule" && ahead != "" {
+		reason, problem = v1alpha1.ReasonShadowed, "rule "+ahead+" is for the same kind and comes first by name; "+
+			"delete one of the two"
+	}
 	if problem == "" {
 		meta.RemoveStatusCondition(&next, v1alpha1.ConditionStalled)
 		meta.SetStatusCondition(&next, ready)
 		return next
 	}
-	ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, v1alpha1.ReasonInvalid, problem
+	ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, reason, problem
 	stalled := ready
 	stalled.Type, stalled.Status = v1alpha1.ConditionStalled, metav1.ConditionTrue
 	meta.SetStatusCondition(&next, ready)

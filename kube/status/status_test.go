@@ -117,3 +117,47 @@ func TestPools(t *testing.T) {
 		}
 	}
 }
+
+func TestRules(t *testing.T) {
+	for name, c := range map[string]struct {
+		facts status.Facts
+		want  []string
+	}{
+		"in force": {
+			status.Facts{Rules: map[string]status.Rule{"ray": {Workloads: 3}}},
+			[]string{`"observedGeneration":4`, `"workloads":3`, `"type":"Ready","status":"True"`, `"message":"in force"`},
+		},
+		"with an object that it fails on": {
+			status.Facts{Notes: map[string]string{"WorkloadRule/ray": "it fails on 1 of the objects"}},
+			[]string{`"status":"True"`, `"message":"in force; it fails on 1 of the objects"`},
+		},
+		"that is no CEL": {
+			status.Facts{Problems: map[string]string{"WorkloadRule/ray": "spec.min is not valid CEL"}},
+			[]string{`"type":"Ready","status":"False"`, `"type":"Stalled","status":"True"`, `"reason":"Invalid"`,
+				`"message":"spec.min is not valid CEL"`},
+		},
+		"behind another": {
+			status.Facts{Rules: map[string]status.Rule{"ray": {Ahead: "a"}}},
+			[]string{`"type":"Ready","status":"False"`, `"reason":"Shadowed"`, `"message":"rule a is for the same kind`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := status.NewBoard()
+			rule := &v1alpha1.WorkloadRule{ObjectMeta: metav1.ObjectMeta{Name: "ray", Generation: 4}}
+			b.Set(rule)
+			patches := differences(t, b, c.facts, noon)
+			if len(patches) != 1 || patches[0].Resource != "workloadrules" {
+				t.Fatalf("patches %+v", patches)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(string(patches[0].Body), want) {
+					t.Errorf("%s lacks %s", patches[0].Body, want)
+				}
+			}
+			b.Delete(rule)
+			if gone := differences(t, b, c.facts, noon); len(gone) != 0 {
+				t.Error("written though the rule is gone")
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,6 +36,7 @@ type Owners struct {
 
 	mu      sync.Mutex
 	missing map[schema.GroupVersionKind]struct{}
+	refused map[schema.GroupVersionKind]error // by the API server, when it was last asked
 }
 
 // NewOwners returns an Owners for a cluster.
@@ -46,6 +48,7 @@ func NewOwners(log *slog.Logger, c clock.Clock, d discovery.DiscoveryInterface, 
 		client:  client,
 		nudge:   make(chan struct{}, 1),
 		missing: map[schema.GroupVersionKind]struct{}{},
+		refused: map[schema.GroupVersionKind]error{},
 	}
 }
 
@@ -75,6 +78,34 @@ func (o *Owners) Want(gvk schema.GroupVersionKind) {
 	select {
 	case o.nudge <- struct{}{}:
 	default:
+	}
+}
+
+// Missing reports whether the cluster lacks a kind that is wanted.
+func (o *Owners) Missing(gvk schema.GroupVersionKind) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.missing[gvk]
+	return ok
+}
+
+// Refused says why objects of a kind may not be looked at, if that is so.
+func (o *Owners) Refused(gvk schema.GroupVersionKind) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.refused[gvk]
+}
+
+// answered notes whether the API server refused to show objects of a kind.
+func (o *Owners) answered(gvk schema.GroupVersionKind, resource string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(o.refused, gvk)
+	case apierrors.IsForbidden(err):
+		o.refused[gvk] = fmt.Errorf("Weir may not list and watch %s; allow it by a ClusterRole with the label "+
+			"weir.dev/kinds: \"true\"", resource)
 	}
 }
 
@@ -127,17 +158,22 @@ func (o *Owners) source(gvk schema.GroupVersionKind) (s Source, ok bool, err err
 	return Source{
 		Name:    m.Resource.GroupResource().String(),
 		Example: example,
-		List:    dynamicListWatch(o.client.Resource(m.Resource)),
+		List:    o.listWatch(gvk, m.Resource),
 	}, true, nil
 }
 
-func dynamicListWatch(r dynamic.NamespaceableResourceInterface) cache.ListerWatcher {
+func (o *Owners) listWatch(gvk schema.GroupVersionKind, gvr schema.GroupVersionResource) cache.ListerWatcher {
+	resource, name := o.client.Resource(gvr), gvr.GroupResource().String()
 	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return r.List(ctx, o)
+		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
+			list, err := resource.List(ctx, opts)
+			o.answered(gvk, name, err)
+			return list, err
 		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
-			return r.Watch(ctx, o)
+		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
+			w, err := resource.Watch(ctx, opts)
+			o.answered(gvk, name, err)
+			return w, err
 		},
 	}
 }

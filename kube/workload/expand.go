@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 
+	"github.com/google/cel-go/common/types/ref"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -71,7 +72,7 @@ func (r *Rule) expandSet(owner *unstructured.Unstructured, group string, s podSe
 	}
 	var pods []*corev1.Pod
 	for i, t := range templates {
-		template, err := s.template.asObject(t)
+		template, err := r.podTemplate(owner, s, t)
 		if err != nil {
 			return nil, err
 		}
@@ -80,10 +81,7 @@ func (r *Rule) expandSet(owner *unstructured.Unstructured, group string, s podSe
 			if len(pods) == room {
 				return nil, s.count.fail("makes more than %d pods of one object, which cannot be planned", maxPods)
 			}
-			pod, err := r.pod(owner, group, s, template)
-			if err != nil {
-				return nil, err
-			}
+			pod := r.pod(owner, group, template.DeepCopy())
 			pod.Name = fmt.Sprintf("%s-%d", prefix, j)
 			pods = append(pods, pod)
 		}
@@ -105,15 +103,22 @@ func (r *Rule) prefix(name, group string, s podSet, i, n int) string {
 	return name
 }
 
-// pod makes a pod of a template that the owner controls.
-func (r *Rule) pod(owner *unstructured.Unstructured, group string, s podSet, template map[string]any) (
-	*corev1.Pod, error,
-) {
-	var t corev1.PodTemplateSpec
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &t); err != nil {
+// podTemplate reads what a rule found to be a template.
+func (r *Rule) podTemplate(owner *unstructured.Unstructured, s podSet, found ref.Val) (*corev1.PodTemplateSpec, error) {
+	template, err := s.template.asObject(found)
+	if err != nil {
+		return nil, err
+	}
+	t := &corev1.PodTemplateSpec{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, t); err != nil {
 		return nil, s.template.fail("of %s %s/%s is no pod template: %v",
 			r.GVK.Kind, owner.GetNamespace(), owner.GetName(), err)
 	}
+	return t, nil
+}
+
+// pod makes a pod of a template, which it takes, that the owner controls.
+func (r *Rule) pod(owner *unstructured.Unstructured, group string, t *corev1.PodTemplateSpec) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: t.ObjectMeta, Spec: t.Spec}
 	pod.Namespace = owner.GetNamespace()
 	pod.CreationTimestamp = owner.GetCreationTimestamp()
@@ -121,5 +126,5 @@ func (r *Rule) pod(owner *unstructured.Unstructured, group string, s podSet, tem
 	if group != "" {
 		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, GroupAnnotation, group)
 	}
-	return pod, nil
+	return pod
 }

@@ -58,7 +58,8 @@ func compile(rule, field string, text v1alpha1.Expression, gives ...*cel.Type) (
 	}
 	ast, issues := env.Compile(x.text)
 	if issues.Err() != nil {
-		return x, x.fail("is not valid CEL: %v", issues.Errors()[0].Message)
+		return x, x.fail("is not valid CEL: %v; write an expression over the object, such as object.spec.replicas",
+			issues.Errors()[0].Message)
 	}
 	if ast.OutputType().TypeName() == types.OptionalType.TypeName() {
 		return x, x.fail("may give no value; end it with .orValue(…)")

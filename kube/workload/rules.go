@@ -122,6 +122,15 @@ func (s *Rules) settle() {
 	slices.SortFunc(s.labels, func(a, b *Rule) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// Added returns the rules that were added, in order of name, in force or not.
+func (s *Rules) Added() []*Rule {
+	all := make([]*Rule, 0, len(s.added))
+	for _, name := range slices.Sorted(maps.Keys(s.added)) {
+		all = append(all, s.added[name])
+	}
+	return all
+}
+
 // For returns the rule for objects of a kind, or nil.
 func (s *Rules) For(gk schema.GroupKind) *Rule { return s.inForce[gk] }
 

@@ -142,6 +142,11 @@ func TestBuiltinRulesReadObjects(t *testing.T) {
 		  replicas: 2, leaderWorkerTemplate: {size: 3, workerTemplate: TEMPLATE}}}`,
 		min:  3,
 		pods: "llm-0-leader-0@0 llm-0-worker-0@0 llm-0-worker-1@0 llm-1-leader-0@1 llm-1-worker-0@1 llm-1-worker-1@1",
+	}, {
+		name: "its workers are not waited for when they wait for their leader",
+		object: `{apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, metadata: {name: llm}, spec: {
+		  replicas: 1, startupPolicy: LeaderReady, leaderWorkerTemplate: {size: 2, workerTemplate: TEMPLATE}}}`,
+		min: 1, pods: "llm-0-leader-0@0 llm-0-worker-0@0",
 	}} {
 		t.Run(tt.name, func(t *testing.T) {
 			obj, kind := object(t, strings.ReplaceAll(tt.object, "TEMPLATE", podTemplate))

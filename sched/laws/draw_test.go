@@ -29,14 +29,8 @@ var histories = rapid.Custom(func(t *rapid.T) laws.History {
 		Nodes:  rapid.SliceOfN(nodes, 1, 3).Draw(t, "nodes"),
 		Owners: owners(t),
 	}
-	// One memory size in each history: where a request by memory is charged
-	// differently by model, quotas and packing trade off, which stories tell.
-	memory := rapid.SampledFrom([]int64{81_559, 40_536}).Draw(t, "device memory")
 	for i := range h.Nodes {
 		h.Nodes[i].Name = "n" + string(rune('1'+i))
-		for d := range h.Nodes[i].Devices {
-			h.Nodes[i].Devices[d].MemoryMiB = memory
-		}
 	}
 	if oneIn(t, 3, "placement") {
 		rule := rapid.SampledFrom([]string{"pack", "spread", "fgd"}).Draw(t, "rule")
@@ -87,9 +81,10 @@ var nodes = rapid.Custom(func(t *rapid.T) sched.Node {
 		n.Capacity.Other = map[string]int64{"example.com/rdma": 2}
 	}
 	model := rapid.SampledFrom([]string{"H100", "A100"}).Draw(t, "model")
+	memory := rapid.SampledFrom([]int64{81_559, 40_536}).Draw(t, "device memory")
 	for i := range rapid.SampledFrom([]int{1, 2, 4, 0}).Draw(t, "devices") {
 		n.Devices = append(n.Devices, sched.Device{
-			Name: "gpu-" + string(rune('0'+i)), Model: model, ComputeMilli: sched.WholeCompute,
+			Name: "gpu-" + string(rune('0'+i)), Model: model, MemoryMiB: memory, ComputeMilli: sched.WholeCompute,
 		})
 	}
 	return n

@@ -38,7 +38,8 @@ func explainsAll(r Rest) error {
 // explainsTruly grants, on a fork, all that an explanation says is missing.
 // Where that is only what has to be known before anything can be counted (the
 // owner, the gang's pods …), or where pods are unequal and compete among
-// themselves, the next explanation is followed too. What is still missing when
+// themselves, or where the charge depends on the device that was granted, the
+// next explanation is followed too. What is still missing when
 // it was granted is missing together with the rest, on one node.
 func explainsTruly(r Rest) error {
 	for _, id := range r.Ledger.WaitingWorks() {
@@ -68,7 +69,7 @@ func explainsTruly(r Rest) error {
 			}
 			err = fmt.Errorf("%s waits because %v (%s), but with that granted: %w", id, missing, ex.Message, err)
 			ex, _ = what.engine.Explain(id)
-			if !r.Ledger.unequal(id) && !slices.Contains(together, ex.Reason) &&
+			if !r.Ledger.unequal(id) && !r.Ledger.chargedBySize(id) && !slices.Contains(together, ex.Reason) &&
 				!slices.ContainsFunc(missing, func(r sched.Reason) bool { return slices.Contains(preliminary, r) }) {
 				return err
 			}
@@ -87,6 +88,20 @@ var together = []sched.Reason{sched.ReasonNoDevices, sched.ReasonNoResource}
 func (l *Ledger) unequal(workload string) bool {
 	pods := l.Of(workload, Pod.Waiting)
 	return slices.ContainsFunc(pods, func(p Pod) bool { return !equalAsks(p.Ask, pods[0].Ask) })
+}
+
+// chargedBySize reports whether pods that wait ask for memory of devices of
+// which there are several sizes: what quota they take is known only with a
+// device.
+func (l *Ledger) chargedBySize(workload string) bool {
+	sizes := map[int64]bool{}
+	for _, n := range l.Nodes {
+		for _, d := range n.Devices {
+			sizes[d.MemoryMiB] = true
+		}
+	}
+	byMemory := func(p Pod) bool { return p.Waiting() && p.Ask.Part.MemoryMiB > 0 }
+	return len(sizes) > 1 && len(l.Of(workload, byMemory)) > 0
 }
 
 // preliminary are the reasons for which nothing else is looked at.

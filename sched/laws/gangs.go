@@ -13,27 +13,13 @@ func gangsWhole(r Round) error {
 			continue // the gang goes whole; a seat that was kept for one of it goes with it
 		}
 		switch {
-		case starts(d) && after < w.Min && !(r.Before.Crippled[w.ID] && r.Before.hasPromise(w.ID)):
+		case starts(d) && after < w.Min:
 			return fmt.Errorf("workload %s has a minimum of %d and starts with %d", w.ID, w.Min, after)
 		case !starts(d) && after > 0 && after < w.Min && before >= w.Min && !r.Harmed[w.ID]:
 			return fmt.Errorf("workload %s has a minimum of %d and is cut from %d to %d", w.ID, w.Min, before, after)
 		}
 	}
 	return nil
-}
-
-// cripple notes which workloads run below their minimum. Told of an event,
-// that is nobody's decision; what is left of such a gang may still be moved.
-func (l *Ledger) cripple() {
-	for id, w := range l.Works {
-		n := l.alive(id)
-		switch {
-		case n >= w.Min || n == 0 && !l.hasPromise(id):
-			delete(l.Crippled, id)
-		case n > 0:
-			l.Crippled[id] = true
-		}
-	}
 }
 
 // alive counts the pods of a workload that run, and those that are on their

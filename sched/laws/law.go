@@ -32,6 +32,9 @@ type Round struct {
 
 // each calls f with every decision and the ledger as it was right before it.
 func (r Round) each(f func(l *Ledger, d sched.Decision) error) error {
+	if len(r.Decisions) == 0 {
+		return nil
+	}
 	l := r.Before.Clone()
 	for _, d := range r.Decisions {
 		if err := f(l, d); err != nil {

@@ -23,9 +23,6 @@ type Ledger struct {
 	// pods that were moved, by the name of the pod that left.
 	Held  map[string]sched.Promise
 	seats map[string]seat
-	// Crippled holds the workloads that run below their minimum because pods
-	// ended, nodes vanished or binds failed.
-	Crippled map[string]bool
 }
 
 // Pod is one pod as the ledger knows it.
@@ -43,7 +40,9 @@ type Pod struct {
 // seat is a place that a pod was moved to, held for its successor.
 type seat struct {
 	sched.Promise
+	ask   sched.Ask
 	until sched.Time
+	used  bool // by a successor, which has it as a promise from then on
 }
 
 // seatFor is how long a seat is held when nobody comes: the engine's default.
@@ -61,8 +60,7 @@ func NewLedger(fitness sched.Fitness) *Ledger {
 		Foreign: map[string]sched.Occupied{},
 		Held:    map[string]sched.Promise{},
 
-		Crippled: map[string]bool{},
-		seats:    map[string]seat{},
+		seats: map[string]seat{},
 	}
 }
 
@@ -77,13 +75,11 @@ func (l *Ledger) Clone() *Ledger {
 	c.Foreign = maps.Clone(l.Foreign)
 	c.Held = maps.Clone(l.Held)
 	c.seats = maps.Clone(l.seats)
-	c.Crippled = maps.Clone(l.Crippled)
 	return &c
 }
 
 // Tell records an event.
 func (l *Ledger) Tell(ev sched.Event) {
-	defer l.cripple()
 	switch ev := ev.(type) {
 	case sched.NodeSet:
 		l.Nodes[ev.Node.Name] = ev.Node
@@ -121,7 +117,10 @@ func (l *Ledger) Tell(ev sched.Event) {
 func (l *Ledger) tellPod(ev sched.Event) {
 	switch ev := ev.(type) {
 	case sched.PodSet:
-		p := l.Pods[ev.Pod.ID]
+		p, known := l.Pods[ev.Pod.ID]
+		if !known {
+			l.sit(ev)
+		}
 		p.ID, p.Workload, p.Ask = ev.Pod.ID, ev.Workload, ev.Pod.Ask
 		l.Pods[p.ID] = p
 	case sched.PodGone:
@@ -164,7 +163,7 @@ func (l *Ledger) Do(d sched.Decision) {
 		}
 		if d.Action == sched.Move {
 			p := sched.Promise{Workload: d.Workload, Pod: d.Pod, Grant: d.Grant}
-			l.seats[d.Pod] = seat{p, l.Now + seatFor}
+			l.seats[d.Pod] = seat{Promise: p, ask: l.Pods[d.Pod].Ask, until: l.Now + seatFor}
 		}
 		if p, ok := l.Pods[d.Pod]; ok {
 			p.Leaving = true
@@ -172,6 +171,17 @@ func (l *Ledger) Do(d sched.Decision) {
 				p.Aside = &Aside{d.Grant.Node, d.HostMiB}
 			}
 			l.Pods[d.Pod] = p
+		}
+	}
+}
+
+// sit notes that a successor took a seat of its workload.
+func (l *Ledger) sit(ev sched.PodSet) {
+	for _, pod := range sortedKeys(l.seats) {
+		if s := l.seats[pod]; s.Workload == ev.Workload && !s.used && equalAsks(s.ask, ev.Pod.Ask) {
+			s.used = true
+			l.seats[pod] = s
+			return
 		}
 	}
 }
@@ -196,8 +206,9 @@ func (l *Ledger) Promised(promises []sched.Promise) {
 	}
 	for pod, s := range l.seats {
 		_, known := l.Works[s.Workload]
-		_, there := l.Nodes[s.Grant.Node]
-		if !known || !there || s.until <= l.Now {
+		n, there := l.Nodes[s.Grant.Node]
+		sick := slices.ContainsFunc(s.Grant.Devices, func(d sched.Share) bool { return device(n, d.Device).Unhealthy })
+		if s.used || !known || !there || n.Unschedulable || sick || s.until <= l.Now {
 			delete(l.seats, pod)
 			continue
 		}
@@ -278,6 +289,16 @@ func (l *Ledger) Started(workload string) sched.Time {
 		}
 	}
 	return first
+}
+
+// lastStarted returns when the workload's newest running pod began: one that was
+// started again has a minimum run time of its own.
+func (l *Ledger) lastStarted(workload string) sched.Time {
+	var last sched.Time
+	for _, p := range l.Of(workload, Pod.Running) {
+		last = max(last, p.Since)
+	}
+	return last
 }
 
 // PoolsOf returns the pools that a workload may use, in order.

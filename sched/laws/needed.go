@@ -14,16 +14,43 @@ func takesOnlyWhatIsNeeded(r Round) error {
 		taken := takenFor(r.Decisions, winner)
 		need := r.After.gains(r, winner)
 		moves := slices.ContainsFunc(taken, func(d sched.Decision) bool { return d.Action == sched.Move })
-		if moves || len(need) != r.Before.nextStep(winner) {
+		if moves || len(need) != r.Before.nextStep(winner) || r.mayBeTakenOver(winner, taken) {
 			continue
 		}
 		for _, kept := range r.keepable(taken) {
-			if r.startsBeside(winner, need, taken, kept) {
+			if !rightRestsOn(kept, taken) && r.startsBeside(winner, need, taken, kept) {
 				return fmt.Errorf("%s takes %v, but would start with %v left alone", winner, podsOf(taken), kept)
 			}
 		}
 	}
 	return nil
+}
+
+// mayBeTakenOver reports whether another owner's workload was given a place where
+// the winner's victims were: it may have taken over one that was promised to the
+// winner, which the round does not tell.
+func (r Round) mayBeTakenOver(winner string, taken []sched.Decision) bool {
+	for id, h := range r.After.Held {
+		_, old := r.Before.Held[id]
+		if old || r.After.Works[h.Workload].Owner == r.After.Works[winner].Owner {
+			continue
+		}
+		if slices.ContainsFunc(taken, func(d sched.Decision) bool { return r.Before.Pods[d.Pod].Grant.Node == h.Grant.Node }) {
+			return true
+		}
+	}
+	return false
+}
+
+// rightRestsOn reports whether the right to reclaim what is not kept may rest on
+// having preempted what is: that keeps the winner's owner within quota.
+func rightRestsOn(kept []string, taken []sched.Decision) bool {
+	has := func(rule sched.Rule, in bool) bool {
+		return slices.ContainsFunc(taken, func(d sched.Decision) bool {
+			return d.Rule == rule && slices.Contains(kept, d.Pod) == in
+		})
+	}
+	return has(sched.Preempt, true) && has(sched.Reclaim, false)
 }
 
 // nextStep is how many pods of a workload are placed by one plan: what its
@@ -119,14 +146,15 @@ func (r Round) keepable(taken []sched.Decision) [][]string {
 	return out
 }
 
-func choices(from []string, n int) [][]string {
+// choices lists the ways to choose n of what is there.
+func choices[T any](from []T, n int) [][]T {
 	if n == 0 {
-		return [][]string{nil}
+		return [][]T{nil}
 	}
-	var out [][]string
+	var out [][]T
 	for i := range from {
 		for _, rest := range choices(from[i+1:], n-1) {
-			out = append(out, append([]string{from[i]}, rest...))
+			out = append(out, append([]T{from[i]}, rest...))
 		}
 	}
 	return out
@@ -161,9 +189,19 @@ func (r Round) startsBeside(winner string, need []gain, taken []sched.Decision, 
 			delete(l.Held, id)
 		}
 	}
+	for id, h := range r.Before.Held { // who is left alone keeps what it was promised
+		ofKept := func(pod string) bool { return r.Before.Pods[pod].Workload == h.Workload }
+		if r.After.Pods[id].Waiting() && slices.ContainsFunc(kept, ofKept) {
+			l.Held[id] = h
+		}
+	}
 	w := l.Works[winner]
 	keeping := func(p Pod, _ sched.Workload) bool { return stays(p) }
 	return slices.ContainsFunc(r.Before.poolsFor(w), func(pool string) bool {
-		return l.couldBeCharged(w, pool, asks, keeping) && fits(l.rooms(pool, stays, everyPromise), asks, l.allowedOn)
+		left := stays
+		if pool != need[0].pool { // there, only what is free already has to be taken first
+			left = everyGrant
+		}
+		return l.couldBeCharged(w, pool, asks, keeping) && fits(l.rooms(pool, left, everyPromise), asks, l.allowedOn)
 	})
 }

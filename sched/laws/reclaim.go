@@ -55,7 +55,7 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 		holds = add(holds, p.Charge)
 	}
 	for _, name := range l.below(victim.Owner, winner.Owner) {
-		keeps := add(l.Used(name, pool, staying), r.promisedBy(l, winner.ID, name, pool))
+		keeps := add(l.Used(name, pool, staying), r.promisedToOthers(l, winner.ID, name, pool))
 		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" {
 			return fmt.Errorf("%s has %+v of its quota %+v and borrows nothing of what the victim holds",
 				name, keeps, l.entry(name, pool).Quota)
@@ -91,7 +91,8 @@ func (r Round) entitled(l *Ledger, d sched.Decision, winner, victim sched.Worklo
 		}
 		return fmt.Errorf("%s reclaims from %s of a higher band", winner.ID, victim.ID)
 	}
-	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(l.keeps(y, pool), theirs, pool)
+	keeps := add(l.Used(y, pool, staying), r.promisedToOthers(l, winner.ID, y, pool))
+	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(keeps, theirs, pool)
 	const rounding = 0.02
 	if mine.Priority == theirs.Priority && have*float64(theirs.Weight) <= (keep+rounding)*float64(mine.Weight) {
 		return nil
@@ -120,6 +121,22 @@ func (r Round) promisedBy(l *Ledger, winner, x, pool string) sched.Amount {
 		}
 	}
 	return so.promised(x, pool)
+}
+
+// promisedToOthers sums what an owner was promised before or in the round,
+// whoever's turn came first: a round does not tell when room that needed nobody
+// to be stopped was promised.
+func (r Round) promisedToOthers(l *Ledger, winner, owner, pool string) sched.Amount {
+	so := r.After.Clone()
+	for id, h := range r.Before.Held {
+		so.Held[id] = h
+	}
+	for id, h := range so.Held {
+		if h.Workload == winner || l.Pods[id].Running() {
+			delete(so.Held, id)
+		}
+	}
+	return so.promised(owner, pool)
 }
 
 // demand sums what a workload gained in the round.

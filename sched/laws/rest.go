@@ -8,9 +8,8 @@ import (
 )
 
 // wants returns the sets of asks of which one has to be placed for w to get
-// on: what its minimum lacks, else any one pod. It returns nil when w cannot
-// get on at all (suspended, no owner, pods missing), and for gangs of unequal
-// pods, where trying everything would ask more than the engine promises.
+// on: as many pods as its minimum lacks, else any one pod. It returns nil when
+// w cannot get on at all (suspended, no owner, pods missing).
 func (l *Ledger) wants(w sched.Workload) [][]sched.Ask {
 	if w.Suspended || len(l.Chain(w.Owner)) == 0 {
 		return nil
@@ -20,17 +19,13 @@ func (l *Ledger) wants(w sched.Workload) [][]sched.Ask {
 		asks = append(asks, p.Ask)
 	}
 	need := w.Min - len(l.Of(w.ID, Pod.Running))
-	if need <= 1 {
-		var each [][]sched.Ask
-		for _, a := range asks {
-			each = append(each, []sched.Ask{a})
+	var sets [][]sched.Ask
+	for _, set := range choices(asks, max(need, 1)) {
+		if !slices.ContainsFunc(sets, func(s []sched.Ask) bool { return fmt.Sprint(s) == fmt.Sprint(set) }) {
+			sets = append(sets, set)
 		}
-		return each
 	}
-	if len(asks) < need || !slices.EqualFunc(asks[1:], asks[:len(asks)-1], equalAsks) {
-		return nil
-	}
-	return [][]sched.Ask{asks[:need]}
+	return sets
 }
 
 func equalAsks(a, b sched.Ask) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
@@ -143,7 +138,7 @@ func (l *Ledger) takeable(w sched.Workload, pool string, asks []sched.Ask) []uni
 		if !v.Preemptible || v.Owner == w.Owner || len(run) == 0 || l.PoolOf(run[0]) != pool || len(run) != v.Min {
 			continue
 		}
-		if int64(l.Now-l.Started(id)) < v.MinRuntime || len(l.Chain(v.Owner)) == 0 {
+		if int64(l.Now-l.lastStarted(id)) < v.MinRuntime || len(l.Chain(v.Owner)) == 0 {
 			continue
 		}
 		if l.withinQuota(last(l.below(w.Owner, v.Owner)), pool, asks) {

@@ -30,7 +30,10 @@ type World struct {
 	lost   map[string]sched.Owner
 	exits  []string // leaving pods, longest first
 	names  int
-	taken  map[[2]string]bool // victim and winner, since something other than their going happened
+	// seen are the divisions of the cluster between which pods were evicted, since
+	// something other than the going of pods happened; changed tells that it just did.
+	seen    map[string]bool
+	changed bool
 }
 
 // peer is an engine that has to decide as the main one does, or law is broken.
@@ -46,7 +49,7 @@ const epoch = sched.Time(1_000_000)
 func NewWorld(fitness sched.Fitness, makeEngine Maker) *World {
 	w := &World{
 		Ledger: NewLedger(fitness), make: makeEngine,
-		harmed: map[string]bool{}, taken: map[[2]string]bool{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
+		harmed: map[string]bool{}, seen: map[string]bool{}, gone: map[string]sched.Node{}, lost: map[string]sched.Owner{},
 	}
 	w.Ledger.Now = epoch
 	w.main = w.engine()
@@ -95,7 +98,7 @@ func (w *World) step(s Step) *Breach {
 	w.Ledger.Now += 1000
 	w.harmed = map[string]bool{}
 	if s.Act != Leave && s.Act != Settle {
-		w.taken = map[[2]string]bool{}
+		w.seen, w.changed = map[string]bool{}, true
 	}
 	if b := w.settleIn(); b != nil {
 		return b
@@ -138,10 +141,12 @@ func (w *World) decide() *Breach {
 		if b := w.comparePeers(ds); b != nil {
 			return b
 		}
-		if b := w.record(ds); b != nil {
+		w.record(ds)
+		w.Ledger.Promised(w.main.Promises())
+		if b := w.circles(before, ds); b != nil {
 			return b
 		}
-		w.Ledger.Promised(w.main.Promises())
+		w.changed = false
 		if b := CheckRound(Round{before, ds, w.Ledger, w.harmed}); b != nil {
 			return b
 		}
@@ -183,32 +188,56 @@ func (w *World) comparePeers(ds []sched.Decision) *Breach {
 	return nil
 }
 
-// record writes an answer into the ledger, and notices when somebody is
-// stopped for the sake of whom it was itself started since the last real change.
-func (w *World) record(ds []sched.Decision) *Breach {
+// record writes an answer into the ledger.
+func (w *World) record(ds []sched.Decision) {
 	moved := map[string]bool{}
 	for _, d := range ds {
 		w.logf("-> %s %s %s on %s %v for %s (%s)", d.Action, d.Workload, d.Pod, d.Grant.Node, d.Grant.Devices, d.For, d.Rule)
 		w.Ledger.Do(d)
-		if !takes(d) {
-			continue
+		if takes(d) {
+			w.exits = append(w.exits, d.Pod)
+			moved[d.Workload] = moved[d.Workload] || d.Action == sched.Move
 		}
-		w.exits = append(w.exits, d.Pod)
-		if d.Action == sched.Move {
-			moved[d.Workload] = true
-			continue
-		}
-		if w.taken[[2]string{d.For, d.Workload}] {
-			return &Breach{Settles, fmt.Errorf("%s took from %s, and now %s takes it back", d.Workload, d.For, d.For)}
-		}
-		w.taken[[2]string{d.Workload, d.For}] = true
 	}
-	for id := range moved {
-		work := w.Ledger.Works[id] // told to the engines when the successors come
-		work.Moves--
-		w.Ledger.Works[id] = work
+	for _, id := range sortedKeys(moved) {
+		if moved[id] {
+			work := w.Ledger.Works[id] // told to the engines when the successors come
+			work.Moves--
+			w.Ledger.Works[id] = work
+		}
 	}
+}
+
+// circles notices when evictions lead back to a division that was before, with
+// nothing changed since: they would do so for ever.
+func (w *World) circles(before *Ledger, ds []sched.Decision) *Breach {
+	stops := func(d sched.Decision) bool { return d.Action == sched.Evict || d.Action == sched.Suspend }
+	if !slices.ContainsFunc(ds, stops) {
+		return nil
+	}
+	if !w.changed { // else promises may have fallen since they were told
+		w.seen[before.division()] = true
+	}
+	now := w.Ledger.division()
+	if w.seen[now] {
+		return &Breach{Settles, fmt.Errorf("after evictions, places are divided again as they were: %s", now)}
+	}
+	w.seen[now] = true
 	return nil
+}
+
+// division tells how many pods of each workload run or are promised places.
+func (l *Ledger) division() string {
+	n := map[string]int{}
+	for _, p := range l.Pods {
+		if p.Running() {
+			n[p.Workload]++
+		}
+	}
+	for _, h := range l.Held {
+		n[h.Workload]++
+	}
+	return fmt.Sprint(n)
 }
 
 func moves(ds []sched.Decision) bool {
@@ -277,9 +306,6 @@ func (w *World) restart() *Breach {
 	}
 	if len(w.Ledger.Held) > 0 {
 		return nil // places kept for successors are forgotten by a restart
-	}
-	if slices.ContainsFunc(w.Ledger.WaitingWorks(), w.Ledger.unequal) {
-		return nil // whether a gang of unequal pods is found a place depends on what was tried before
 	}
 	w.logf("restart")
 	e, err := w.fresh(w.Ledger)

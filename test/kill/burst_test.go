@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -117,7 +119,11 @@ func podSpec(sort string, gpus int64) corev1.PodSpec {
 func (b *burst) submit(ctx context.Context, kube kubernetes.Interface) error {
 	for _, s := range shares {
 		t := claim.Template(namespace, s)
-		if _, err := kube.ResourceV1().ResourceClaimTemplates(namespace).Create(ctx, t, metav1.CreateOptions{}); err != nil {
+		err := insist(ctx, func() error {
+			_, err := kube.ResourceV1().ResourceClaimTemplates(namespace).Create(ctx, t, metav1.CreateOptions{})
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -135,7 +141,25 @@ func (b *burst) submit(ctx context.Context, kube kubernetes.Interface) error {
 			})
 		}
 	}
+	for i, create := range creations {
+		creations[i] = func() error { return insist(ctx, create) }
+	}
 	return parallel(16, creations)
+}
+
+// insist creates an object, however often the API server is away meanwhile.
+func insist(ctx context.Context, create func() error) error {
+	for {
+		err := create()
+		if err == nil || apierrors.IsAlreadyExists(err) {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // parallel calls functions, so many at a time, and in their order.

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -32,6 +33,8 @@ type guard struct {
 	changed chan struct{}     // closed when nodes changes
 	states  int
 	lists   int
+	away    bool // the test has taken the API server away
+	gaps    int  // how often something could not be judged
 }
 
 // pause is between two lists.
@@ -43,17 +46,8 @@ func (p *plant) guard(ctx context.Context, t *testing.T) *guard {
 	g := &guard{kube: p.kube, capacity: p.capacity, cancel: cancel, nodes: map[string]string{},
 		changed: make(chan struct{}),
 		fail:    func(err error) { t.Errorf("%s: %v", time.Now().Format("15:04:05.000"), err) }}
-	pods, claims := p.kube.CoreV1().Pods(namespace), p.kube.ResourceV1().ResourceClaims(namespace)
-	podList, err := pods.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	claimList, err := claims.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.watch(ctx, podList.ResourceVersion, pods.Watch, g.judgePod)
-	g.watch(ctx, claimList.ResourceVersion, claims.Watch, g.judgeClaim)
+	g.running.Go(func() { g.follow(ctx, g.pods()) })
+	g.running.Go(func() { g.follow(ctx, g.claims()) })
 	g.running.Go(func() { g.list(ctx, g.judgePods) })
 	g.running.Go(func() { g.list(ctx, g.judgeClaims) })
 	t.Cleanup(func() { g.stop() })
@@ -67,28 +61,111 @@ func (g *guard) stop() (states, lists int) {
 	return g.states, g.lists
 }
 
-// watch judges each change since a version with a ledger of its own.
-func (g *guard) watch(
-	ctx context.Context, since string, from cache.WatchFuncWithContext, judge func(*ledger, watch.Event) error,
-) {
-	source := &cache.ListWatch{WatchFuncWithContext: from}
-	w, err := watchtools.NewRetryWatcherWithContext(ctx, since, source)
-	if err != nil {
-		g.fail(err)
-		return
+// stream is one kind of object to judge.
+type stream struct {
+	list  func(context.Context) (version string, objects []runtime.Object, err error)
+	watch cache.WatchFuncWithContext
+	judge func(*ledger, watch.Event) error
+}
+
+func (g *guard) pods() stream {
+	pods := g.kube.CoreV1().Pods(namespace)
+	return stream{
+		list: func(ctx context.Context) (string, []runtime.Object, error) {
+			list, err := pods.List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return "", nil, err
+			}
+			return list.ResourceVersion, pointers[*corev1.Pod](list.Items), nil
+		},
+		watch: pods.Watch, judge: g.judgePod,
 	}
-	g.running.Go(func() {
-		l := newLedger(g.capacity)
-		for e := range w.ResultChan() {
-			if e.Type == watch.Error {
-				g.fail(fmt.Errorf("the watch ended: %v", e.Object))
-				return
+}
+
+func (g *guard) claims() stream {
+	claims := g.kube.ResourceV1().ResourceClaims(namespace)
+	return stream{
+		list: func(ctx context.Context) (string, []runtime.Object, error) {
+			list, err := claims.List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return "", nil, err
 			}
-			if err := judge(l, e); err != nil {
-				g.fail(err)
-			}
+			return list.ResourceVersion, pointers[*resourcev1.ResourceClaim](list.Items), nil
+		},
+		watch: claims.Watch, judge: g.judgeClaim,
+	}
+}
+
+func pointers[P interface {
+	*T
+	runtime.Object
+}, T any](items []T) (objects []runtime.Object) {
+	for i := range items {
+		objects = append(objects, P(&items[i]))
+	}
+	return objects
+}
+
+// follow judges each change. Where the API server was away, and a watch cannot
+// go on where it was, it begins anew with a list.
+func (g *guard) follow(ctx context.Context, s stream) {
+	for ctx.Err() == nil {
+		g.missed(ctx, g.judgeChanges(ctx, s))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 		}
-	})
+	}
+}
+
+// judgeChanges judges what there is, and each change since, with a ledger of
+// its own. It returns why it could not go on.
+func (g *guard) judgeChanges(ctx context.Context, s stream) error {
+	version, objects, err := s.list(ctx)
+	if err != nil {
+		return err
+	}
+	l := newLedger(g.capacity)
+	judge := func(e watch.Event) {
+		if err := s.judge(l, e); err != nil {
+			g.fail(err)
+		}
+	}
+	for _, o := range objects {
+		judge(watch.Event{Type: watch.Added, Object: o})
+	}
+	w, err := watchtools.NewRetryWatcherWithContext(ctx, version, &cache.ListWatch{WatchFuncWithContext: s.watch})
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		if e.Type == watch.Error {
+			return fmt.Errorf("the watch ended: %v", e.Object)
+		}
+		judge(e)
+	}
+	return errors.New("the watch ended")
+}
+
+// missed notes that something could not be judged. It is a failure where the
+// test leaves the API server alone.
+func (g *guard) missed(ctx context.Context, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ctx.Err() != nil {
+		return // the guard is being stopped
+	}
+	if g.gaps++; !g.away {
+		g.fail(err)
+	}
+}
+
+// outage says whether the API server is being taken away.
+func (g *guard) outage(away bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.away = away
 }
 
 func (g *guard) judgePod(l *ledger, e watch.Event) error {
@@ -152,7 +229,8 @@ var snapshot = metav1.ListOptions{ResourceVersion: "0"}
 func (g *guard) judgePods(ctx context.Context) error {
 	pods, err := g.kube.CoreV1().Pods(namespace).List(ctx, snapshot)
 	if err != nil {
-		return err
+		g.missed(ctx, err)
+		return nil
 	}
 	var errs []error
 	l := newLedger(g.capacity)
@@ -165,7 +243,8 @@ func (g *guard) judgePods(ctx context.Context) error {
 func (g *guard) judgeClaims(ctx context.Context) error {
 	claims, err := g.kube.ResourceV1().ResourceClaims(namespace).List(ctx, snapshot)
 	if err != nil {
-		return err
+		g.missed(ctx, err)
+		return nil
 	}
 	var errs []error
 	l := newLedger(g.capacity)

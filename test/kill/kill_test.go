@@ -1,8 +1,12 @@
-// Package kill kills the scheduler. It runs as a process of its own against an
-// embedded cluster, is ended by SIGKILL at random moments of a burst of mixed
-// pods, and is started again at once. All the while the API is watched:
+// Package kill kills the scheduler, and takes the API server away from it, in
+// the middle of a burst of mixed pods. All the while the API is watched:
 // nothing may be granted beyond what there is, and in the end every pod has
 // its node and its devices, once.
+//
+// The scheduler that is killed runs as a process of its own against an
+// embedded cluster, is ended by SIGKILL at random moments, and is started
+// again at once. The API server is stopped and started where it was, or is
+// reached over a line that loses, delays and refuses requests and cuts watches.
 //
 //	go test ./test/kill -v                                         # 300 pods, 6 kills
 //	go test ./test/kill -v -timeout 30m -args -pods 2000 -kills 20 # the full size
@@ -41,16 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestSchedulerKilledInABurst(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a control plane")
-	}
-	if *seed == 0 {
-		*seed = rand.Uint64()
-	}
-	t.Logf("seed %d; -seed repeats the choice of the moments", *seed)
-	ctx, cancel := context.WithTimeout(t.Context(), *wait)
-	defer cancel()
-
+	ctx := longTest(t)
 	b := newBurst(*pods)
 	p := startPlant(ctx, t, b)
 	g := p.guard(ctx, t)
@@ -63,20 +58,41 @@ func TestSchedulerKilledInABurst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.stop()
-	if err := <-submitted; err != nil {
-		t.Fatalf("submitting the burst: %v", err)
-	}
-	if err := g.until(ctx, b.pods); err != nil {
-		t.Fatal(err)
-	}
-	bound := time.Since(began)
-	if err := p.settled(ctx, b.pods); err != nil {
-		t.Error(err)
-	}
-	states, lists := g.stop()
-	t.Logf("%d pods bound in %s through %d kills, %d of them with pods waiting; %d states and %d lists judged",
-		b.pods, bound.Round(time.Millisecond), *kills, k.hurt, states, lists)
+	finish(ctx, t, p, g, submitted)
+	t.Logf("%d pods bound in %s through %d kills, %d of them with pods waiting",
+		b.pods, time.Since(began).Round(time.Millisecond), *kills, k.hurt)
 	if k.hurt < *kills/2 {
 		t.Errorf("only %d of %d kills fell into the burst: make it larger with -pods", k.hurt, *kills)
 	}
+}
+
+// longTest bounds a test that starts a control plane, and draws its seed.
+func longTest(t *testing.T) context.Context {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	t.Logf("seed %d; -seed repeats what was drawn", *seed)
+	ctx, cancel := context.WithTimeout(t.Context(), *wait)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// finish waits until a burst is placed, and for what the API shows then.
+func finish(ctx context.Context, t *testing.T, p *plant, g *guard, submitted <-chan error) {
+	t.Helper()
+	if err := <-submitted; err != nil {
+		t.Fatalf("submitting the burst: %v", err)
+	}
+	if err := g.until(ctx, p.pods); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.settled(ctx); err != nil {
+		t.Error(err)
+	}
+	states, lists := g.stop()
+	t.Logf("%d states and %d lists judged", states, lists)
 }

@@ -26,8 +26,10 @@ import (
 
 // plant is an embedded cluster with room for a burst.
 type plant struct {
+	cluster    *cluster.Cluster
 	kube       kubernetes.Interface
 	kubeconfig string
+	pods       int // that are submitted
 	capacity   map[place]int64
 }
 
@@ -42,14 +44,14 @@ func startPlant(ctx context.Context, t *testing.T, b *burst) *plant {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := &plant{cluster: c, kubeconfig: c.KubeconfigPath, pods: b.pods}
 	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
+		if err := p.cluster.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
 	cfg := rest.CopyConfig(c.Config())
 	cfg.QPS, cfg.ContentType = -1, "application/vnd.kubernetes.protobuf"
-	p := &plant{kubeconfig: c.KubeconfigPath}
 	if p.kube, err = kubernetes.NewForConfig(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +66,24 @@ func startPlant(ctx context.Context, t *testing.T, b *burst) *plant {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// restart ends the control plane and starts it again, after a while, where it
+// was. The nodes and all clients live on.
+func (p *plant) restart(ctx context.Context, t *testing.T, away time.Duration) {
+	t.Helper()
+	if err := p.cluster.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(away)
+	again, err := cluster.Start(ctx, cluster.Options{Dir: p.cluster.Dir, UnsafeNoFsync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Address != p.cluster.Address {
+		t.Fatalf("the API server is at %s now, and it was at %s", again.Address, p.cluster.Address)
+	}
+	p.cluster = again
 }
 
 // organisation is one project that owns what the burst needs.
@@ -133,11 +153,11 @@ const grace = time.Minute
 
 // settled waits until each pod holds what it asked for, once, and nothing else
 // is held.
-func (p *plant) settled(ctx context.Context, pods int) error {
+func (p *plant) settled(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	for {
-		err := p.complete(ctx, pods)
+		err := p.complete(ctx)
 		if err == nil {
 			return nil
 		}
@@ -150,7 +170,7 @@ func (p *plant) settled(ctx context.Context, pods int) error {
 }
 
 // complete compares pods and claims as the API shows them.
-func (p *plant) complete(ctx context.Context, want int) error {
+func (p *plant) complete(ctx context.Context) error {
 	pods, err := p.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
@@ -160,8 +180,8 @@ func (p *plant) complete(ctx context.Context, want int) error {
 		return err
 	}
 	var errs []error
-	if len(pods.Items) != want {
-		errs = append(errs, fmt.Errorf("there are %d pods, and %d were submitted", len(pods.Items), want))
+	if len(pods.Items) != p.pods {
+		errs = append(errs, fmt.Errorf("there are %d pods, and %d were submitted", len(pods.Items), p.pods))
 	}
 	of := map[string][]*resourcev1.ResourceClaim{} // by the pod that owns them
 	for i := range claims.Items {
