@@ -56,6 +56,19 @@ func TestPhillyStatic(t *testing.T) {
 	}
 }
 
+// With swapping, and the weights that the adviser finds, half of the GPUs leave
+// nobody worse, and jobs wait a tenth as long.
+func TestPhillySwap(t *testing.T) {
+	s := philly(t)
+	s.Plan, s.GPUs = "swap", 616
+	s.Quotas = map[string]int64{"7f04ca": 168}
+	s.Weights = map[string]int64{"0e4a51": 8, "2869ce": 32, "ee9e8c": 64}
+	r := answer(t, s)
+	if !r.NoWorse || r.Wait.Mean > 355 || r.Lost > 0.1 || r.Swaps == 0 {
+		t.Errorf("worse: %v; mean wait %v s; %.2f%% lost", r.Worse, r.Wait.Mean, r.Lost)
+	}
+}
+
 // With the quotas that the adviser finds, a pool of 704 GPUs leaves nobody
 // worse, and less than a hundredth of the work is lost.
 func TestPhillyQuota(t *testing.T) {

@@ -74,6 +74,18 @@ func Shared(static Plan, gpus int64) Plan {
 	return p
 }
 
+// Swapping returns the plan with work that is suspended rather than evicted, and
+// surplus divided by service: whoever was served less, by the owner's weight,
+// suspends whoever was served more.
+func (p Plan) Swapping(s *Swap) Plan {
+	p.Swap = s
+	p.Owners = slices.Clone(p.Owners)
+	for i := range p.Owners {
+		p.Owners[i].Weight = 1
+	}
+	return p
+}
+
 // With returns the plan with other quotas; who is not named has none.
 func (p Plan) With(quotas map[string]int64) Plan {
 	p.Owners = slices.Clone(p.Owners)

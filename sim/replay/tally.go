@@ -28,8 +28,25 @@ type account struct {
 	at              sched.Time  // up to when the rest is counted
 	using           int64       // GPUs
 	waiting         map[int]int // jobs, by their GPUs
-	owed, had       int64       // GPU·ms of what it was entitled to while it waited, and what of it it had
+	guarantee       claim       // to its quota, while it waited
+	part            claim       // to its part of the pool, while it waited
 	violation       int64       // while it waited for less than its quota leaves
+}
+
+// claim is GPU·ms that a tenant could have claimed, and what of that it had.
+type claim struct{ owed, had int64 }
+
+func (c *claim) add(d, entitled, using int64) {
+	c.owed += d * entitled
+	c.had += d * min(using, entitled)
+}
+
+// met is the part of the claim that was met; ok is false when there was none.
+func (c claim) met() (part float64, ok bool) {
+	if c.owed == 0 {
+		return 1, false
+	}
+	return float64(c.had) / float64(c.owed), true
 }
 
 // cause is why a run ended early.
@@ -64,8 +81,8 @@ func (t *tally) touch(j *trace.Job, now sched.Time) *account {
 	if d == 0 || len(a.waiting) == 0 {
 		return a
 	}
-	a.owed += d * a.entitled
-	a.had += d * min(a.using, a.entitled)
+	a.guarantee.add(d, a.quota, a.using)
+	a.part.add(d, a.entitled, a.using)
 	for gpus := range a.waiting {
 		if a.using+int64(gpus) <= a.quota {
 			a.violation += d
