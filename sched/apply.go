@@ -55,6 +55,8 @@ func (e *Engine) Apply(ev Event) error {
 		return e.occupied(ev)
 	case Vacated:
 		e.vacated(ev.ID)
+	case Expect:
+		return e.expect(ev)
 	default:
 		return fmt.Errorf("unknown event %T", ev)
 	}
@@ -76,7 +78,7 @@ func (e *Engine) setPool(p Pool) error {
 		return nil
 	}
 	q.Pool = p
-	q.log, q.logBase = nil, q.logBase+len(q.log)+1 // all scores are void
+	q.forgetScores()
 	q.hope.prey++
 	q.reheap()
 	e.relevelAll()

@@ -49,10 +49,13 @@ type Engine struct {
 	classes    []deviceClass
 	classIndex map[deviceClass]int32
 	kinds      map[string]int32 // of nodes
+	densities  map[density]int32
 	shapes     map[string]*shape
 	shapeList  []*shape
 	fitMemo    map[fitKey]string
-	mix        *mix // what pods there are, for the fgd rule
+	mix        *mix     // what pods there are, for the fgd rule
+	expected   *mix     // what pods are expected, as told by [Expect]; nil before
+	outlook    *outlook // of expected
 
 	nodes     []*node
 	nodeIndex map[string]*node
@@ -123,6 +126,8 @@ func New(cfg Config) *Engine {
 		resNames:   []string{"cpu", "memory", "pods"},
 		classIndex: map[deviceClass]int32{},
 		kinds:      map[string]int32{},
+		densities:  map[density]int32{},
+		outlook:    newOutlook(&mix{}),
 		shapes:     map[string]*shape{},
 		fitMemo:    map[fitKey]string{},
 		credit:     mostCredit,

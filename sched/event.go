@@ -81,6 +81,17 @@ type Occupied struct {
 // Vacated says that what [Occupied] told of is gone.
 type Vacated struct{ ID string }
 
+// Expect says what pods to expect, for placement rules that look ahead. It
+// replaces what was told before; nothing is decided from it but where pods go.
+type Expect struct{ Pods []Expected }
+
+// Expected is a kind of pod and how common it is beside the others.
+type Expected struct {
+	Ask    Ask
+	Weight int64 // 1 to a million
+}
+
+func (Expect) event()       {}
 func (NodeSet) event()      {}
 func (NodeGone) event()     {}
 func (PoolSet) event()      {}

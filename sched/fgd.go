@@ -1,9 +1,7 @@
 package sched
 
 import (
-	"cmp"
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -16,71 +14,16 @@ import (
 // every score, changes seldom, and depends on what exists alone.
 type fgd struct{}
 
-// mix is the shapes that make up 95% of the pods, with their parts in micro.
-type mix struct {
-	shapes []*shape
-	parts  []int64
-}
-
-// count notes that one more (or less) pod of s exists.
-func (e *Engine) count(s *shape, by int) {
-	before := bits.Len(uint(s.known))
-	s.known += by
-	if bits.Len(uint(s.known)) != before {
-		e.mix = nil
-	}
-}
-
-func (e *Engine) currentMix() *mix {
-	if e.mix != nil {
-		return e.mix
-	}
-	m := &mix{}
-	weight := func(s *shape) int64 { return 1 << bits.Len(uint(s.known)) >> 1 }
-	total := int64(0)
-	for _, s := range e.shapeList {
-		total += weight(s)
-	}
-	order := slices.SortedFunc(slices.Values(e.shapeList), func(a, b *shape) int {
-		return cmp.Or(cmp.Compare(weight(b), weight(a)), cmp.Compare(a.key, b.key))
-	})
-	sum := int64(0)
-	for _, s := range order {
-		if weight(s) == 0 || sum*100 >= total*95 {
-			break
-		}
-		m.shapes = append(m.shapes, s)
-		sum += weight(s)
-	}
-	for _, s := range m.shapes {
-		m.parts = append(m.parts, weight(s)*1_000_000/sum)
-	}
-	e.mix = m
-	return m
-}
-
-// remix voids the scores of all fgd pools when the mix of pods has changed.
-func (e *Engine) remix() {
-	if e.mix != nil {
-		return
-	}
-	for _, p := range e.poolList {
-		if p.GPUPlacement == FGD {
-			p.log, p.logBase = nil, p.logBase+len(p.log)+1
-		}
-	}
-	e.currentMix()
-}
-
 // fragment is the free compute of n, in milli × 1e6, that pods of the mix
 // could not use, weighted by how common they are.
 func (e *Engine) fragment(n *node) int64 {
 	free := n.freeCompute()
 	sum := int64(0)
 	m := e.currentMix()
-	for i, s := range m.shapes {
+	for i, s := range m.shapes[:m.popular] {
+		part := m.weights[i] * 1_000_000 / m.popularSum
 		if s.ask.Devices == 0 || e.slots(s, n, now, 1) == 0 {
-			sum += m.parts[i] * free
+			sum += part * free
 			continue
 		}
 		if n.Counted {
@@ -90,7 +33,7 @@ func (e *Engine) fragment(n *node) int64 {
 			d := &n.devices[j]
 			_, comp, empty := d.free(now)
 			if s.whole && !empty || !s.whole && e.partsOn(s, d, now) == 0 {
-				sum += m.parts[i] * max(comp, 0)
+				sum += part * max(comp, 0)
 			}
 		}
 	}
@@ -109,8 +52,14 @@ func (n *node) freeCompute() (free int64) {
 	return free
 }
 
-// fragmentAfter returns the fragmentation of n once the parts of s are taken.
-func (e *Engine) fragmentAfter(s *shape, n *node, parts []part) int64 {
+// fragmentAfter is the fragmentation of n once the parts of s are taken.
+func (e *Engine) fragmentAfter(s *shape, n *node, parts []part) (left int64) {
+	n.with(s, parts, func() { left = e.fragment(n) })
+	return left
+}
+
+// with calls look while a pod of s holds the parts on n.
+func (n *node) with(s *shape, parts []part, look func()) {
 	bump := func(by int64) {
 		for v := later; v <= actual; v++ {
 			for i, amount := range s.need {
@@ -128,11 +77,9 @@ func (e *Engine) fragmentAfter(s *shape, n *node, parts []part) int64 {
 	version := n.version
 	n.version = 0 // nothing worked out in between may be remembered
 	bump(1)
-	defer func() {
-		bump(-1)
-		n.version = version
-	}()
-	return e.fragment(n)
+	look()
+	bump(-1)
+	n.version = version
 }
 
 func (fgd) node(e *Engine, s *shape, n *node) int64 {

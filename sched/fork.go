@@ -7,6 +7,13 @@ import "maps"
 // among them; they follow from pods that are leaving.
 func (e *Engine) Facts() []Event {
 	var out []Event
+	if m := e.expected; m != nil {
+		ev := Expect{}
+		for i, s := range m.shapes {
+			ev.Pods = append(ev.Pods, Expected{Ask: s.ask, Weight: m.weights[i]})
+		}
+		out = append(out, ev)
+	}
 	for _, p := range e.poolList {
 		out = append(out, PoolSet{p.Pool})
 	}

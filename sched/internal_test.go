@@ -31,6 +31,7 @@ func state(e *Engine) string {
 
 func drawCluster(t *rapid.T) *Engine {
 	e := New(Config{})
+	must(t, e.Apply(PoolSet{Pool{Name: DefaultPool, GPUPlacement: rapid.SampledFrom(Rules).Draw(t, "rule")}}))
 	for i := range rapid.IntRange(1, 12).Draw(t, "nodes") {
 		n := Node{Name: fmt.Sprintf("n%02d", i), Capacity: Resources{CPU: 64000, Memory: 1 << 38}}
 		for d := range rapid.IntRange(0, 4).Draw(t, "devices") {
@@ -124,6 +125,7 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 				must(t, e.Apply(NodeSet{set}))
 			}
 		}
+		e.remix()
 		for _, s := range e.shapeList {
 			for _, p := range e.poolList {
 				if p.index >= len(s.trees) || s.trees[p.index] == nil {
@@ -132,14 +134,16 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 				got := e.tree(s, p)
 				want := &tree{shape: s, pool: p, read: -1}
 				e.repair(want)
-				for leaf := range p.nodes {
-					if e.rescore(want, leaf) {
-						t.Fatalf("shape %s: built anew, %s has another score than on its own", s.key, p.nodes[leaf].Name)
+				for leaf, n := range p.nodes {
+					slots, score, group := e.offer(want, n)
+					if slots != want.slots[leaf] || score != want.score[leaf] || group != want.group[leaf] {
+						t.Fatalf("shape %s: built anew, %s has another score than on its own", s.key, n.Name)
 					}
 				}
-				if got.sum != want.sum || !slices.Equal(got.score, want.score) || !slices.Equal(got.win, want.win) {
-					t.Fatalf("shape %s: sum %d, best %d; built anew: sum %d, best %d", s.key, got.sum, got.win[1], want.sum, want.win[1])
+				if got.sum != want.sum || !slices.Equal(got.score, want.score) || e.top(got) != e.top(want) {
+					t.Fatalf("shape %s: sum %d, best %d; built anew: sum %d, best %d", s.key, got.sum, e.top(got), want.sum, e.top(want))
 				}
+				checkHeaps(t, got)
 				b := *e.bounds(got)
 				got.bound.read = -1
 				if c := e.bounds(got); b.sumLater != c.sumLater || b.sumFixed != c.sumFixed {
@@ -161,6 +165,33 @@ func TestForkWaitsWithMovesAsItsEngineDoes(t *testing.T) {
 	forked := f.intern(ask, 0).treeIn(f.pool(DefaultPool))
 	if forked.moveFails != 2 || forked.nextMove != 4000 {
 		t.Errorf("after %d failures the fork waits until %d; want 2 and 4000", forked.moveFails, forked.nextMove)
+	}
+}
+
+// checkHeaps checks that each leaf that fits is in its heap once, below none
+// that is worse.
+func checkHeaps(t *rapid.T, x *tree) {
+	t.Helper()
+	ranked := 0
+	for g, h := range x.heaps {
+		for i, leaf := range h {
+			ranked++
+			if int(x.at[leaf]) != i || int(x.group[leaf]) != g || x.score[leaf] == noScore {
+				t.Fatalf("leaf %d is in heap %d at %d, it says in %d at %d", leaf, g, i, x.group[leaf], x.at[leaf])
+			}
+			if i > 0 && x.better(leaf, h[(i-1)/2]) {
+				t.Fatalf("leaf %d is better than leaf %d above it", leaf, h[(i-1)/2])
+			}
+		}
+	}
+	for leaf, score := range x.score {
+		ranked -= b2i(score != noScore)
+		if score == noScore && x.at[leaf] >= 0 {
+			t.Fatalf("leaf %d does not fit and is ranked", leaf)
+		}
+	}
+	if ranked != 0 {
+		t.Fatalf("%d leaves more are ranked than fit", ranked)
 	}
 }
 

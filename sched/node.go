@@ -76,6 +76,9 @@ type node struct {
 	// devices: all that is known of those of a counted node. See uncounted.
 	healthy int64
 	held    [3]int64
+	worth   worth
+	rooms   [2]*rooms // by resource, CPU and memory, of the outlook roomsOf
+	roomsOf *outlook
 }
 
 // left returns how much of resource i is free in v.

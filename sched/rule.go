@@ -11,18 +11,39 @@ type rule interface {
 	device(e *Engine, s *shape, n *node, dev int, v view) int64
 }
 
+// pricing is a rule whose choice also depends on what a place would take from
+// others in the pool. Nodes are kept in groups; the best of each group by score
+// is charged a price, and the best after that is chosen.
+type pricing interface {
+	rule
+	// group tells nodes apart that may have different prices; from 0.
+	group(e *Engine, n *node) int32
+	// priced reports whether any place of p has a price at the moment.
+	priced(e *Engine, p *pool) bool
+	// price is what a pod of s on n costs, in the unit of scores.
+	price(e *Engine, s *shape, n *node) int64
+}
+
 // The names of the placement rules.
 const (
 	Pack   = "pack"
 	Spread = "spread"
 	FGD    = "fgd"
+	Dense  = "dense"
+)
+
+// The placement rules of published work, to compare with.
+const (
+	BestFit = "bestfit"
+	DotProd = "dotprod"
+	Random  = "random"
 )
 
 // Rules lists the placement rules that a [Pool] may name.
-var Rules = []string{Pack, Spread, FGD}
+var Rules = []string{Pack, Spread, FGD, Dense, BestFit, DotProd, Random}
 
 func (e *Engine) rule(p *pool, s *shape) rule {
-	if s.ask.Devices == 0 {
+	if s.ask.Devices == 0 && !published(p.GPUPlacement) {
 		if p.CPUPlacement == Spread {
 			return cpuRule{spread: true}
 		}
@@ -33,6 +54,14 @@ func (e *Engine) rule(p *pool, s *shape) rule {
 		return spread{}
 	case FGD:
 		return fgd{}
+	case Dense:
+		return dense{}
+	case BestFit:
+		return bestFit{}
+	case DotProd:
+		return dotProd{}
+	case Random:
+		return random{}
 	default:
 		return pack{}
 	}

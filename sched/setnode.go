@@ -84,6 +84,7 @@ func (e *Engine) fill(x *node, n Node) {
 		x.healthy += int64(b2i(!d.Unhealthy))
 	}
 	x.kind = e.kindOf(x)
+	x.rooms, x.roomsOf = [2]*rooms{}, nil
 }
 
 // kindOf numbers the kinds of nodes.

@@ -1,0 +1,274 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+)
+
+// tree ranks the nodes of a pool for one shape: heaps of those that fit, by
+// score, and the sum of the pods that fit. It is repaired lazily from the
+// pool's change log. Rules that look beyond a node's own score keep nodes in
+// several heaps; see [pricing].
+type tree struct {
+	shape *shape
+	pool  *pool
+	read  int       // place in the log up to which scores and slots are true
+	heaps [][]int32 // by group, leaves with the best on top
+	group []int32   // by leaf: its heap
+	at    []int32   // by leaf: its place there; -1 none
+	rank  []int32   // by leaf: the place of its node by name, for ties
+	score []int64   // by leaf; unfit is noScore
+	slots []int64   // by leaf, in view now
+	sum   int64
+
+	bound bounds
+
+	// moveFails, moveHope and nextMove pace consolidation; see moveDue.
+	moveFails int
+	moveHope  hope
+	nextMove  Time
+}
+
+// bounds are a tree's sums in the views that planning reasons with.
+type bounds struct {
+	read         int
+	later, fixed []int64
+	sumLater     int64
+	sumFixed     int64
+}
+
+const (
+	noScore   = int64(-1 << 63)
+	manySlots = int64(1 << 20)
+)
+
+// tree returns the repaired tree of s in p.
+func (e *Engine) tree(s *shape, p *pool) *tree {
+	t := s.treeIn(p)
+	e.repair(t)
+	return t
+}
+
+// treeIn returns the tree of s in p as it is, making it when it is new.
+func (s *shape) treeIn(p *pool) *tree {
+	for p.index >= len(s.trees) {
+		s.trees = append(s.trees, nil)
+	}
+	t := s.trees[p.index]
+	if t == nil {
+		t = &tree{shape: s, pool: p, read: -1}
+		t.bound.read = -1
+		s.trees[p.index] = t
+	}
+	return t
+}
+
+func (e *Engine) repair(t *tree) {
+	p := t.pool
+	end := p.logBase + len(p.log)
+	if t.read == end && len(t.score) == len(p.nodes) {
+		return
+	}
+	if t.read < p.logBase || end-t.read > len(p.nodes)/2+8 || len(t.score) != len(p.nodes) {
+		e.build(t)
+		t.read = end
+		return
+	}
+	for i := t.read; i < end; i++ {
+		n := e.nodes[p.log[i-p.logBase]]
+		if n.lastLog != i || n.pool != p { // repaired at its last change
+			continue
+		}
+		e.rerank(t, n.leafAt)
+	}
+	t.read = end
+}
+
+// build makes the tree afresh. Bare nodes of one kind offer the same, so the
+// first of them answers for all.
+func (e *Engine) build(t *tree) {
+	n := len(t.pool.nodes)
+	t.score = slices.Grow(t.score[:0], n)[:n]
+	t.slots = slices.Grow(t.slots[:0], n)[:n]
+	t.group = slices.Grow(t.group[:0], n)[:n]
+	t.at = slices.Grow(t.at[:0], n)[:n]
+	t.rank = slices.Grow(t.rank[:0], n)[:n]
+	t.heaps, t.sum = nil, 0
+	bare := map[int32]int{}
+	_, each := e.rule(t.pool, t.shape).(random)
+	for i, n := range t.pool.nodes {
+		t.rank[i] = n.rank
+		like := i
+		if len(n.holders) == 0 && !n.gone && t.shape.ask.Fit == "" && !each {
+			if first, ok := bare[n.kind]; ok {
+				like = first
+			} else {
+				bare[n.kind] = i
+			}
+		}
+		if like == i {
+			t.slots[i], t.score[i], t.group[i] = e.offer(t, n)
+		} else {
+			t.slots[i], t.score[i], t.group[i] = t.slots[like], t.score[like], t.group[like]
+		}
+		t.sum += t.slots[i]
+		if t.at[i] = -1; t.score[i] != noScore {
+			t.add(int32(i))
+		}
+	}
+	for _, h := range t.heaps {
+		for i := len(h)/2 - 1; i >= 0; i-- {
+			t.down(h, i)
+		}
+	}
+}
+
+// offer is what n offers to the tree's shape now: room, score and group.
+func (e *Engine) offer(t *tree, n *node) (slots, score int64, group int32) {
+	slots = e.slots(t.shape, n, now, manySlots)
+	if slots <= 0 || !t.shape.moving && !e.fits(t.shape, n, nil) {
+		return 0, noScore, 0
+	}
+	rule := e.rule(t.pool, t.shape)
+	if p, ok := rule.(pricing); ok {
+		group = p.group(e, n)
+	}
+	return slots, rule.node(e, t.shape, n), group
+}
+
+// rerank works out anew what the node at a leaf offers, and its rank.
+func (e *Engine) rerank(t *tree, leaf int) {
+	slots, score, group := e.offer(t, t.pool.nodes[leaf])
+	t.sum += slots - t.slots[leaf]
+	t.slots[leaf] = slots
+	x := int32(leaf)
+	if i := t.at[leaf]; i >= 0 && (score == noScore || group != t.group[leaf]) {
+		t.remove(x)
+	} else if i >= 0 && score != t.score[leaf] {
+		h := t.heaps[group]
+		t.score[leaf] = score
+		if !t.up(h, int(i)) {
+			t.down(h, int(i))
+		}
+		return
+	}
+	t.score[leaf], t.group[leaf] = score, group
+	if t.at[leaf] < 0 && score != noScore {
+		t.add(x)
+		t.up(t.heaps[group], int(t.at[leaf]))
+	}
+}
+
+// add puts a leaf at the end of its heap, out of order.
+func (t *tree) add(x int32) {
+	g := int(t.group[x])
+	for g >= len(t.heaps) {
+		t.heaps = append(t.heaps, nil)
+	}
+	t.at[x] = int32(len(t.heaps[g]))
+	t.heaps[g] = append(t.heaps[g], x)
+}
+
+func (t *tree) remove(x int32) {
+	g, i := t.group[x], int(t.at[x])
+	h := t.heaps[g]
+	last := len(h) - 1
+	h[i] = h[last]
+	t.at[h[i]] = int32(i)
+	h = h[:last]
+	t.heaps[g], t.at[x] = h, -1
+	if i < last && !t.up(h, i) {
+		t.down(h, i)
+	}
+}
+
+func (t *tree) up(h []int32, i int) bool {
+	x, moved := h[i], false
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !t.better(x, h[parent]) {
+			break
+		}
+		h[i] = h[parent]
+		t.at[h[i]] = int32(i)
+		i, moved = parent, true
+	}
+	h[i], t.at[x] = x, int32(i)
+	return moved
+}
+
+func (t *tree) down(h []int32, i int) {
+	x := h[i]
+	for {
+		child := 2*i + 1
+		if child >= len(h) {
+			break
+		}
+		if child+1 < len(h) && t.better(h[child+1], h[child]) {
+			child++
+		}
+		if !t.better(h[child], x) {
+			break
+		}
+		h[i] = h[child]
+		t.at[h[i]] = int32(i)
+		i = child
+	}
+	h[i], t.at[x] = x, int32(i)
+}
+
+// better is the order of a heap: higher scores first, then the first by name.
+func (t *tree) better(a, b int32) bool {
+	if t.score[a] != t.score[b] {
+		return t.score[a] > t.score[b]
+	}
+	return t.rank[a] < t.rank[b]
+}
+
+// top returns the leaf that is best, what the rule charges beside its score
+// included; -1 when nothing fits.
+func (e *Engine) top(t *tree) int32 {
+	best, bestScore := int32(-1), int64(0)
+	p, priced := e.rule(t.pool, t.shape).(pricing)
+	priced = priced && len(t.heaps) > 1 && p.priced(e, t.pool)
+	for _, h := range t.heaps {
+		if len(h) == 0 {
+			continue
+		}
+		score := t.score[h[0]]
+		if priced {
+			score -= p.price(e, t.shape, t.pool.nodes[h[0]])
+		}
+		if best < 0 || score > bestScore ||
+			score == bestScore && t.rank[h[0]] < t.rank[best] {
+			best, bestScore = h[0], score
+		}
+	}
+	return best
+}
+
+// best returns the best node for one pod, or nil. For shapes whose fitness
+// depends on other pods it tries nodes from the best down.
+func (e *Engine) best(t *tree, others []Placement) *node {
+	if !t.shape.moving {
+		if at := e.top(t); at >= 0 {
+			return t.pool.nodes[at]
+		}
+		return nil
+	}
+	var order []int32
+	for i, s := range t.score {
+		if s != noScore {
+			order = append(order, int32(i))
+		}
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(t.score[b], t.score[a]), cmp.Compare(t.pool.nodes[a].rank, t.pool.nodes[b].rank))
+	})
+	for _, i := range order {
+		if n := t.pool.nodes[i]; e.fits(t.shape, n, others) {
+			return n
+		}
+	}
+	return nil
+}
