@@ -28,6 +28,8 @@ type account struct {
 	// inside a priority, those that started first come first.
 	victims []*victims
 
+	stocks [levels]int64 // micro-GPUs of running swappable work, by level
+
 	awake heap[*account] // children with something to try
 	queue heap[*entry]   // entries to try, on leaves
 	at    int            // place in parent.awake
@@ -102,11 +104,17 @@ func (e *Engine) buildAccounts() {
 		for _, name := range slices.Sorted(maps.Keys(e.owners)) {
 			e.openAccount(p, name, 0)
 		}
+		p.leaves = nil
+		for _, name := range sortedKeys(p.accounts) {
+			if a := p.accounts[name]; len(a.children) == 0 {
+				p.leaves = append(p.leaves, a)
+			}
+		}
 		p.dorms, p.dormIndex, p.planning = nil, map[string]int{}, 0
 		p.hope.prey++
 	}
 	for _, w := range e.workloads {
-		w.listings, w.accts = nil, nil
+		w.listings, w.accts, w.fills = nil, nil, stock{}
 	}
 	for _, n := range e.nodes {
 		for _, h := range n.holders {
@@ -123,6 +131,7 @@ func (e *Engine) buildAccounts() {
 		for _, h := range w.held() {
 			e.addVictim(h)
 		}
+		e.relevel(w)
 		e.requeue(w)
 	}
 }
@@ -312,7 +321,10 @@ func accountCmp(a, b *account) int {
 	if ua {
 		c = cmp.Compare(sa, sb)
 	} else if c = cmp.Compare(b.priority, a.priority); c == 0 {
-		c = ratioCmp(sa, a.weight, sb, b.weight)
+		if a.pool.Surplus == ByService {
+			c = cmp.Compare(a.front(), b.front())
+		}
+		c = cmp.Or(c, ratioCmp(sa, a.weight, sb, b.weight))
 	}
 	if c != 0 {
 		return c

@@ -117,6 +117,7 @@ func (e *Engine) keep(b *booking) bool {
 	if len(b.holdings) > 1 {
 		b.holdings[0].node.pool.hope.prey++ // a promise is taken over whole, its pods one by one
 	}
+	e.relevel(b.w)
 	e.requeue(b.w)
 	return true
 }

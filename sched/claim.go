@@ -33,10 +33,11 @@ func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 		e.rollback()
 		if ok {
 			units, placed := a.leanest(units, nodes, groups)
-			if placed != nil {
-				a.carryOut(units, placed)
+			if placed == nil || !stoppable(units) {
+				return false, true
 			}
-			return placed != nil, true
+			a.carryOut(units, placed)
+			return true, true
 		}
 		if !slices.ContainsFunc(pl.surveys, func(sv survey) bool { return !sv.all }) {
 			return a.sweep(groups, pods), true

@@ -51,6 +51,14 @@ type PodGranted struct {
 // [PodGone], but it is nobody's to evict any more.
 type PodLeaving struct{ ID string }
 
+// PodSuspended says that a pod holds no devices any more, and that its state is
+// in host memory of a node. It waits to be resumed.
+type PodSuspended struct {
+	ID      string
+	Node    string
+	HostMiB int64
+}
+
 // GrantFailed says that a started pod could not be bound: it waits again.
 type GrantFailed struct{ ID string }
 
@@ -97,6 +105,7 @@ func (PodSet) event()       {}
 func (PodGone) event()      {}
 func (PodGranted) event()   {}
 func (PodLeaving) event()   {}
+func (PodSuspended) event() {}
 func (GrantFailed) event()  {}
 func (EvictFailed) event()  {}
 func (Occupied) event()     {}

@@ -35,10 +35,14 @@ func (e *Engine) Facts() []Event {
 		if w.declared {
 			facts := w.Workload
 			facts.Moves -= w.moved
+			facts.Served = w.served
 			out = append(out, WorkloadSet{facts})
 		}
 		for _, p := range w.sorted() {
 			out = append(out, PodSet{Workload: w.ID, Pod: Pod{ID: p.id, Ask: p.shape.ask}})
+			if p.aside != nil && p.state != leaving {
+				out = append(out, PodSuspended{ID: p.id, Node: p.aside.node.Name, HostMiB: p.aside.mib})
+			}
 			switch p.state {
 			case granted, leaving:
 				out = append(out, PodGranted{ID: p.id, Grant: grantOf(p.hold), Since: p.since})

@@ -14,6 +14,7 @@ const mostHolders = 8
 // it is not taken.
 func (e *Engine) holders(w *workload, p *pool, groups []group) []Holder {
 	a := &asker{e: e, w: w, acct: p.accountOf(w), pool: p, demand: e.demand(groups, p)}
+	a.owed = e.owed(a.acct, a.demand) != 0
 	if a.demand[0] == 0 {
 		return nil
 	}
@@ -85,6 +86,9 @@ func (a *asker) whyNot(h *holding) string {
 		if v == y {
 			break
 		}
+	}
+	if a.pool.Surplus == ByService {
+		return fmt.Sprintf("%s borrows too, and its work was not served so much more that it would give way", ownerTitle(y.name))
 	}
 	u, _ := a.unit(h)
 	if u.rule == Reclaim && a.mayTake(&u) {

@@ -116,7 +116,10 @@ func (e *Engine) placeNow(w *workload, en *entry, groups []group) (held []*holdi
 			if shape.moving {
 				others = placements(held)
 			}
-			n := e.best(t, others)
+			n := e.home(g.pods[i], shape, en.pool, others)
+			if n == nil {
+				n = e.best(t, others)
+			}
 			if n == nil {
 				return nil, where, why
 			}
@@ -200,15 +203,20 @@ func (e *Engine) start(w *workload, held []*holding) {
 		e.say(h)
 	}
 	e.settle(held[0])
+	e.relevel(w)
 	e.requeue(w)
 }
 
 // say adds the start of h's pod to the decisions.
 func (e *Engine) say(h *holding) {
-	e.out = append(e.out, Decision{
+	d := Decision{
 		Action: Start, Workload: h.w.ID, Pod: h.pod.id, Grant: grantOf(h),
 		Charged: h.charge.amount(), Borrowed: h.acct().borrows(h.charge),
-	})
+	}
+	if h.pod.aside != nil {
+		d.Action, d.HostMiB = Resume, h.pod.aside.mib
+	}
+	e.out = append(e.out, d)
 }
 
 // borrows reports whether a is above its quota in a resource of charge.

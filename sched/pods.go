@@ -82,6 +82,7 @@ func (e *Engine) dropPod(id string) {
 	case lost:
 		e.clearLost(p)
 	}
+	e.bring(p)
 	e.count(p.shape, -1)
 	w.pods = slices.DeleteFunc(w.pods, func(x *pod) bool { return x == p })
 	delete(e.pods, id)
@@ -99,6 +100,7 @@ func (e *Engine) release(p *pod) {
 	e.put(p.hold, 0)
 	p.hold = nil
 	e.dropVictim(w)
+	e.relevel(w)
 }
 
 func (e *Engine) podGranted(ev PodGranted) error {
@@ -108,6 +110,7 @@ func (e *Engine) podGranted(ev PodGranted) error {
 	}
 	if p.hold != nil && (p.state == granted || p.state == leaving) && sameGrant(p.hold, ev.Grant) {
 		e.startedAt(p, ev.Since)
+		e.bring(p)
 		return nil
 	}
 	switch p.state {
@@ -121,6 +124,7 @@ func (e *Engine) podGranted(ev PodGranted) error {
 	case lost:
 		e.clearLost(p)
 	}
+	e.bring(p)
 	e.grantTo(p, ev.Grant, ev.Since)
 	e.requeue(p.w)
 	return nil
@@ -145,6 +149,7 @@ func (e *Engine) grantTo(p *pod, g Grant, since Time) {
 	p.w.place(p)
 	e.put(h, p.w.runningIn())
 	e.addVictim(h)
+	e.relevel(p.w)
 }
 
 // partsOf turns told shares into parts. On counted nodes names carry no
@@ -227,6 +232,7 @@ func (e *Engine) stop(p *pod) {
 	p.w.leaving++
 	e.put(p.hold, inActual)
 	e.dropVictim(p.w)
+	e.relevel(p.w)
 }
 
 func (e *Engine) evictFailed(id string) {
@@ -239,6 +245,8 @@ func (e *Engine) evictFailed(id string) {
 	p.w.place(p)
 	e.put(p.hold, p.w.runningIn())
 	e.addVictim(p.hold)
+	e.bring(p)
+	e.relevel(p.w)
 	e.requeue(p.w)
 }
 

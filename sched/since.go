@@ -46,4 +46,5 @@ func (e *Engine) setStart(p *pod, since Time) {
 	for _, h := range w.held() {
 		e.addVictim(h)
 	}
+	e.relevel(w)
 }

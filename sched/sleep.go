@@ -222,6 +222,9 @@ func (e *Engine) claimAny(acct *account, priority int32) bool {
 // mayEver is claimAny without its memory: at some level, a sibling borrows, and
 // there is quota left, or a better claim to the surplus.
 func (a *account) mayEver() bool {
+	if a.above(0) > 0 {
+		return true
+	}
 	for x := a; x.parent != nil; x = x.parent {
 		owed := false
 		for i, q := range x.quota {
@@ -231,8 +234,9 @@ func (a *account) mayEver() bool {
 			if y == x || !y.borrowing() {
 				continue
 			}
-			if owed || x.priority > y.priority || x.priority == y.priority && x.weight > 0 &&
-				ratioLess(x.standing(x.used, false), x.weight, y.standing(y.used, false), y.weight) {
+			if owed || x.priority > y.priority || a.pool.Surplus == ByService && y.above(0) > 0 ||
+				a.pool.Surplus != ByService && x.priority == y.priority && x.weight > 0 &&
+					ratioLess(x.standing(x.used, false), x.weight, y.standing(y.used, false), y.weight) {
 				return true
 			}
 		}

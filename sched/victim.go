@@ -16,6 +16,9 @@ type unit struct {
 	charge   vec
 	lost     int64 // milli-GPU-seconds of work thrown away
 	spared   Time  // until when other borrowers leave it alone
+	level    int   // by service, where it matters
+	kept     bool  // it is suspended and not evicted
+	gentle   bool  // it may not be evicted
 }
 
 // asker is a workload that looks for victims.
@@ -25,6 +28,7 @@ type asker struct {
 	acct   *account
 	pool   *pool
 	demand vec  // what is still to be placed
+	owed   bool // some of its owners are within quota
 	moving bool // looks for pods to move, not to evict
 	placed []Placement
 }
@@ -37,6 +41,9 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return unit{}, false
 	}
 	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
+	if !a.moving && a.vainly(&u) {
+		return unit{}, false
+	}
 	if h.pod.state == promised && !w.breaksWithout(w.booking) { // a place that is only promised costs nobody any work
 		u.held = w.booking.holdings
 		for _, x := range u.held {
@@ -60,11 +67,20 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		u.charge.add(x.charge)
 		u.lost += max(x.charge[0], 1000) / 1000 * (int64(a.e.now-x.pod.since) / 1000)
 	}
+	if a.pool.Surplus == ByService || u.acct == a.acct && a.e.yieldsWithin(w) {
+		u.level = w.level
+	}
 	if a.moving {
 		u.rule = Consolidate
 		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil && !w.Suspended // whose successor would not start
 	}
-	return u, a.mayTake(&u)
+	if !a.mayTake(&u) {
+		return u, false
+	}
+	if u.kept = u.kept || u.keepable(); u.kept {
+		u.lost = 0
+	}
+	return u, true
 }
 
 // breaksWithout reports whether w is a gang that runs, and reaches its minimum
@@ -91,6 +107,9 @@ func (w *workload) breaksWithout(b *booking) bool {
 func (a *asker) mayTake(u *unit) bool {
 	if u.acct == a.acct {
 		u.rule = Preempt
+		if a.w.Priority == u.w.Priority && a.e.yieldsWithin(a.w) {
+			return a.outserves(u)
+		}
 		return a.w.Priority > u.w.Priority && a.acct.mayPreempt(a.w.Priority, a.demand, u.charge)
 	}
 	u.rule = Reclaim
@@ -120,6 +139,9 @@ func (a *asker) mayTake(u *unit) bool {
 	}
 	if x.priority != y.priority {
 		return x.priority > y.priority
+	}
+	if a.pool.Surplus == ByService {
+		return a.outserves(u)
 	}
 	left := y.standing(y.used.minus(gone), false)
 	if x.weight == 0 || !ratioLess(x.standing(x.used, false), x.weight, left, y.weight) ||
@@ -188,8 +210,10 @@ func (e *Engine) take(u *unit) {
 // cost compares ways to make room: fewer workloads first, from whoever borrows
 // most, of the least priority and with the least work lost.
 type cost struct {
+	evicts   int // of units that are not just suspended
 	preempts int
 	units    int
+	level    int
 	standing int64
 	priority int32
 	lost     int64
@@ -197,9 +221,11 @@ type cost struct {
 }
 
 func costOf(units []unit) cost {
-	c := cost{units: len(units), standing: perTrillion}
+	c := cost{units: len(units), level: levels, standing: perTrillion}
 	for i := range units {
 		u := &units[i]
+		c.level = min(c.level, u.level)
+		c.evicts += b2i(u.w.Swappable && !u.kept)
 		if u.rule == Preempt {
 			c.preempts++
 		} else {
@@ -217,8 +243,10 @@ func costOf(units []unit) cost {
 func costCmp(a, b cost) int {
 	return cmp.Or(
 		cmp.Compare(min(a.units, 1), min(b.units, 1)),
+		cmp.Compare(a.evicts, b.evicts),
 		cmp.Compare(a.preempts, b.preempts),
 		cmp.Compare(a.units, b.units),
+		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
 		cmp.Compare(a.priority, b.priority),
 		cmp.Compare(a.lost, b.lost),
@@ -228,7 +256,9 @@ func costCmp(a, b cost) int {
 
 func unitCmp(a, b unit) int {
 	return cmp.Or(
+		boolCmp(a.w.Swappable && !a.kept, b.w.Swappable && !b.kept),
 		cmp.Compare(b.rule, a.rule), // reclaim before preempt
+		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
 		cmp.Compare(a.w.Priority, b.w.Priority),
 		cmp.Compare(a.lost, b.lost),
@@ -265,7 +295,7 @@ func (a *asker) couldClear(s *shape, n *node) bool {
 func (a *asker) mayLend(h *holding) bool {
 	acct := h.acct()
 	if acct == a.acct {
-		return h.w.Priority < a.w.Priority
+		return h.w.Priority < a.w.Priority || h.w.Priority == a.w.Priority && a.e.yieldsWithin(a.w)
 	}
 	return acct.used.over(acct.quota, a.demand)
 }

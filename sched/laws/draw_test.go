@@ -41,11 +41,34 @@ var histories = rapid.Custom(func(t *rapid.T) laws.History {
 	}
 	h.Pools = []sched.Pool{pool}
 	h.Steps = rapid.SliceOfN(steps, 3, 16).Draw(t, "steps")
+	if oneIn(t, 3, "swapping") {
+		swapping(t, &h)
+	}
 	return h
 })
 
 func oneIn(t *rapid.T, n int, label string) bool {
 	return rapid.IntRange(1, n).Draw(t, label) == n // shrinks to no
+}
+
+// swapping gives nodes host memory for what is suspended, and divides by
+// service.
+func swapping(t *rapid.T, h *laws.History) {
+	for i := range h.Nodes {
+		h.Nodes[i].HostMiB = rapid.SampledFrom([]int64{400_000, 82_000, 41_000}).Draw(t, "host memory")
+	}
+	if len(h.Pools) == 0 {
+		h.Pools = []sched.Pool{{Name: sched.DefaultPool}}
+	}
+	h.Pools[0].Surplus = rapid.SampledFrom([]string{sched.ByService, sched.ByShare}).Draw(t, "surplus")
+	for i := range h.Owners {
+		h.Owners[i].Discipline = rapid.SampledFrom([]string{sched.Service, sched.FIFO, sched.Shortest}).Draw(t, "discipline")
+	}
+	for i := range h.Steps {
+		w := &h.Steps[i].Work
+		w.Swappable = !oneIn(t, 3, "not swappable")
+		w.Expected = rapid.SampledFrom([]int64{0, 10_000, 100_000}).Draw(t, "expected")
+	}
 }
 
 var nodes = rapid.Custom(func(t *rapid.T) sched.Node {

@@ -79,6 +79,7 @@ var Laws = []Law{
 	{Name: TakesOnlyWhatIsNeeded, Round: takesOnlyWhatIsNeeded},
 	{Name: PreemptsWithinOwner, Round: preemptsWithinOwner},
 	{Name: MovesWithinBudget, Round: movesWithinBudget},
+	{Name: KeepsState, Round: keepsState},
 	{Name: WorkConserving, Rest: workConserving},
 	{Name: QuotaComesBack, Rest: quotaComesBack},
 	{Name: ExplainsAll, Rest: explainsAll},
@@ -99,8 +100,9 @@ const (
 	ReclaimsFromBorrowers = "reclaim takes only from borrowers, for quota or for an equal share of surplus"
 	SparesTheFresh        = "borrowers leave alone what has not had its surplus run time"
 	TakesOnlyWhatIsNeeded = "no victim is taken that is not needed"
-	PreemptsWithinOwner   = "preemption takes only lower priorities of the same owner"
+	PreemptsWithinOwner   = "preemption takes only lower priorities of the same owner, or what was served more"
 	MovesWithinBudget     = "only what has moves left is moved, and to a place that is kept for it"
+	KeepsState            = "work is suspended whole and with room for its state, and resumes with it"
 	WorkConserving        = "nothing waits that could start"
 	QuotaComesBack        = "what an owner is guaranteed comes back from borrowers"
 	ExplainsAll           = "every waiting workload is explained"

@@ -13,7 +13,7 @@ const roundingSlack = 100_000
 func guaranteedInQuota(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
 		w := l.Works[d.Workload]
-		if d.Action != sched.Start || w.Preemptible {
+		if !starts(d) || w.Preemptible {
 			return nil
 		}
 		return l.staysWithin(d, w, func(p sched.OwnerPool) sched.Amount { return p.Quota }, guaranteed, "quota")
@@ -22,7 +22,7 @@ func guaranteedInQuota(r Round) error {
 
 func withinLimits(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
-		if d.Action != sched.Start {
+		if !starts(d) {
 			return nil
 		}
 		w := l.Works[d.Workload]

@@ -44,7 +44,7 @@ func reclaimsFromBorrowers(r Round) error {
 		}
 		after := l.Clone() // all that is taken for the winner is taken
 		after.Do(d)
-		return r.entitled(after, winner, victim, pool)
+		return r.entitled(after, d, winner, victim, pool)
 	})
 }
 
@@ -78,13 +78,19 @@ func (r Round) lostPromise(owner, winner string) bool {
 // entitled checks the winner's right against the last victim: with what it
 // gets, its owner (at the level at which the two compete) is within quota, or
 // of a higher band, or borrows no more for its weight than the victim's owner
-// is left with.
-func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) error {
+// is left with; or, where surplus is divided by service, has less of that.
+func (r Round) entitled(l *Ledger, d sched.Decision, winner, victim sched.Workload, pool string) error {
 	x, y := siblings(l, winner, victim)
 	if x == "" || y == "" || r.comesFirst(l, winner, victim, pool) {
 		return nil
 	}
 	got, mine, theirs := r.gets(l, winner, x, pool), l.entry(x, pool), l.entry(y, pool)
+	if l.Pools[pool].Surplus == sched.ByService {
+		if mine.Priority == theirs.Priority {
+			return r.yields(l, d, victim, winner)
+		}
+		return fmt.Errorf("%s reclaims from %s of a higher band", winner.ID, victim.ID)
+	}
 	keeps := add(l.Used(y, pool, staying), r.promisedToOthers(l, winner.ID, y, pool))
 	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(keeps, theirs, pool)
 	const rounding = 0.02

@@ -33,6 +33,9 @@ func (l *Ledger) Objects() []sched.Event {
 	for _, id := range backwards(l.Pods) {
 		p := l.Pods[id]
 		evs = append(evs, sched.PodSet{Workload: p.Workload, Pod: sched.Pod{ID: id, Ask: p.Ask}})
+		if p.Aside != nil && p.Grant.Node == "" {
+			evs = append(evs, sched.PodSuspended{ID: id, Node: p.Aside.Node, HostMiB: p.Aside.MiB})
+		}
 		if p.Grant.Node != "" {
 			evs = append(evs, sched.PodGranted{ID: id, Grant: p.Grant, Since: p.Since})
 		}

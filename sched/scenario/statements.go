@@ -65,6 +65,7 @@ func (s *story) cluster(c *cursor) error {
 		"class":   value(&node.FitClass, text),
 		"named":   value(&prefix, text),
 		"counted": flag(&node.Counted),
+		"host":    value(&node.HostMiB, mib),
 	}.read(c)
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func others(into map[string]int64) func(*cursor) error {
 	}
 }
 
-// pool: pool NAME [gpu RULE] [cpu RULE] [surplus-runtime TIME]
+// pool: pool NAME [gpu RULE] [cpu RULE] [surplus RULE] [surplus-runtime TIME]
 func (s *story) pool(c *cursor) error {
 	name, err := c.next("the pool's name")
 	if err != nil {
@@ -130,7 +131,7 @@ func (s *story) pool(c *cursor) error {
 	p := sched.Pool{Name: name}
 	err = options{
 		"gpu": value(&p.GPUPlacement, text), "cpu": value(&p.CPUPlacement, text),
-		"surplus-runtime": value(&p.SurplusRuntime, span),
+		"surplus": value(&p.Surplus, text), "surplus-runtime": value(&p.SurplusRuntime, span),
 	}.read(c)
 	if err != nil {
 		return err
@@ -166,6 +167,7 @@ func (s *story) owner(c *cursor) error {
 		"limit-memory": value(&p.Limit.Memory, bytes),
 		"weight":       value(&p.Weight, number64),
 		"priority":     value(&p.Priority, number32),
+		"discipline":   value(&o.Discipline, text),
 	}.read(c)
 	if err != nil {
 		return err
@@ -249,6 +251,8 @@ func (s *story) submit(c *cursor) error {
 		"min-runtime": value(&w.MinRuntime, span),
 		"moves":       value(&w.Moves, number),
 		"suspended":   flag(&w.Suspended),
+		"swappable":   flag(&w.Swappable),
+		"expected":    value(&w.Expected, span),
 		"at":          value(&at, span),
 	})
 	if err := opts.read(c); err != nil {
