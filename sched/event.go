@@ -89,7 +89,7 @@ type Expect struct{ Pods []Expected }
 // Expected is a kind of pod and how common it is beside the others.
 type Expected struct {
 	Ask    Ask
-	Weight int64 // 1 to a million
+	Weight int64 // 1 to 65,536
 }
 
 func (Expect) event()       {}

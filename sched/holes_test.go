@@ -62,7 +62,7 @@ func TestHolesAreNeverOverpaid(t *testing.T) {
 // hole from the best of smaller ones.
 func TestManySizesOverpayNoHole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		items := drawItems(t, 80, 1)
+		items := drawItems(t, mostSizes, 1)
 		h := worthOf(items)
 		var best [wholeHole + 1]int64
 		for hole := 1; hole <= wholeHole; hole++ {
@@ -78,6 +78,30 @@ func TestManySizesOverpayNoHole(t *testing.T) {
 		}
 		if best[wholeHole] > GPU+GPU/1000 { // each of up to 1,000 parts is rounded
 			t.Fatalf("%v: some filling pays %d", items, best[wholeHole])
+		}
+	})
+}
+
+// Of too many sizes some count as larger ones: none is lost, none gets smaller.
+func TestFewerSizesHoldAllParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		items := drawItems(t, 300, 1)
+		kept := fewer(items)
+		from := func(items []item, size int) (sum float64) {
+			for _, x := range items {
+				if x.size >= size {
+					sum += x.weight
+				}
+			}
+			return sum
+		}
+		for _, x := range items {
+			if from(kept, x.size) < from(items, x.size) {
+				t.Fatalf("of size %d and more, %v has fewer than %v", x.size, kept, items)
+			}
+		}
+		if len(kept) > mostSizes || from(kept, 0) != from(items, 0) {
+			t.Fatalf("%d of %d sizes are kept, with %f parts of %f", len(kept), len(items), from(kept, 0), from(items, 0))
 		}
 	})
 }

@@ -22,7 +22,7 @@ type mix struct {
 // most bounds of what may be expected.
 const (
 	mostExpected = 1024
-	mostWeight   = 1_000_000
+	mostWeight   = 1 << 16
 )
 
 // expect takes over what is told to expect; nothing takes back what was told.

@@ -72,7 +72,7 @@ func (e *Engine) newRooms(o *outlook, key roomsKey) *rooms {
 	for i, s := range o.mix.shapes {
 		x := take{weight: 4 * o.mix.weights[i]}
 		if key.resource < len(s.need) {
-			x.need = (s.need[key.resource] + key.unit - 1) / key.unit
+			x.need = mulDiv(s.need[key.resource], 1, key.unit, true)
 		}
 		if s.ask.Devices == 0 {
 			if x.weight /= 4; x.need == 0 {
