@@ -74,7 +74,8 @@ taken without --nodes and --pods. See docs/reference/pack.md.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.nodes, "nodes", "", "CSV file of nodes: sn,cpu_milli,memory_mib,gpu,model (default those of openb)")
-	f.StringVar(&o.pods, "pods", "", "CSV file of pods, or a list of openb: "+strings.Join(openb.Lists, ", ")+" (default "+openb.Lists[0]+")")
+	f.StringVar(&o.pods, "pods", "", "CSV file of pods, or a list of openb: "+
+		strings.Join(slices.Concat(openb.Lists, openb.Variants), ", ")+" (default "+openb.Lists[0]+")")
 	f.StringVar(&o.policy, "policy", "weir", "policy: "+strings.Join(names, ", "))
 	f.Int64Var(&o.seed, "seed", 42, "seed of the order of pods and nodes; the published figures are means of 42 to 51")
 	f.IntSliceVar(&o.loads, "at", []int{95, 100, 130}, "loads at which to report, in per cent of all GPUs asked for")
@@ -92,7 +93,7 @@ func (s *session) runPack(o *packFlags) error {
 	}
 	list := func() ([]openb.Pod, error) { return openb.PodList(cmp.Or(o.pods, openb.Lists[0])) }
 	file := o.pods
-	if slices.Contains(openb.Lists, file) {
+	if slices.Contains(slices.Concat(openb.Lists, openb.Variants), file) {
 		file = ""
 	}
 	pods, err := rows(file, list, openb.ReadPods)
