@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,7 @@ type pooling struct {
 	selector     map[string]string
 	gpu, cpu     string
 	price        string
+	spared       string
 	create, yaml bool
 }
 
@@ -131,8 +133,10 @@ func (s *session) poolWrite(create bool) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringToStringVar(&p.selector, "selector", nil, "labels that its nodes have, such as gpu=a100,zone=b")
-	f.StringVar(&p.gpu, "placement", "", "where GPU pods go: pack, spread or fgd (default pack)")
+	f.StringVar(&p.gpu, "placement", "", "where GPU pods go: pack, spread, fgd or dense (default pack)")
 	f.StringVar(&p.cpu, "cpu-placement", "", "where pods without GPUs go: pack or spread (default pack)")
+	f.StringVar(&p.spared, "surplus-runtime", "",
+		"how long what started is left alone by others who would borrow in its place (default 5m)")
 	f.StringVar(&p.price, "price", "", "price of a GPU for an hour; it is shown and decides nothing")
 	return c
 }
@@ -179,7 +183,7 @@ func (p *pooling) apply(pool *v1alpha1.NodePool) error {
 		return refused("--selector is missing, and without it the pool would take every node: name labels that only "+
 			"its nodes have, such as --selector gpu=%s", pool.Name)
 	}
-	if !p.create && len(p.selector) == 0 && p.gpu == "" && p.cpu == "" && p.price == "" {
+	if !p.create && len(p.selector) == 0 && p.gpu == "" && p.cpu == "" && p.price == "" && p.spared == "" {
 		return refused("there is nothing to change: write what to set, such as --placement spread")
 	}
 	if len(p.selector) > 0 {
@@ -191,7 +195,7 @@ func (p *pooling) apply(pool *v1alpha1.NodePool) error {
 		valid       []v1alpha1.PlacementRule
 	}{
 		{"placement", p.gpu, &pool.Spec.Placement.GPU,
-			[]v1alpha1.PlacementRule{v1alpha1.Pack, v1alpha1.Spread, v1alpha1.FGD}},
+			[]v1alpha1.PlacementRule{v1alpha1.Pack, v1alpha1.Spread, v1alpha1.FGD, v1alpha1.Dense}},
 		{"cpu-placement", p.cpu, &pool.Spec.Placement.CPU,
 			[]v1alpha1.PlacementRule{v1alpha1.Pack, v1alpha1.Spread}},
 	} {
@@ -209,6 +213,13 @@ func (p *pooling) apply(pool *v1alpha1.NodePool) error {
 			return refused("--price: %q is not a price: write a number such as 2.5", p.price)
 		}
 		pool.Spec.PricePerGPUHour = &q
+	}
+	if p.spared != "" {
+		d, err := time.ParseDuration(p.spared)
+		if err != nil || d < 0 {
+			return refused("--surplus-runtime: %q is not how long: write a duration such as 5m, or 0s for none", p.spared)
+		}
+		pool.Spec.SurplusRuntime = &metav1.Duration{Duration: d}
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ type replayFlags struct {
 	columns map[string]string
 	from    string
 	quotas  map[string]int64
+	weights map[string]int64
+	swap    replay.Swap
 	every   time.Duration
 	repair  time.Duration
 	advise  bool
@@ -32,7 +34,7 @@ type replayFlags struct {
 }
 
 func (s *session) simulateReplay() *cobra.Command {
-	o := &replayFlags{}
+	o := &replayFlags{swap: replay.DefaultSwap}
 	c := &cobra.Command{
 		Use:   "replay --trace FILE... --plan " + strings.Join(replay.Plans, "|"),
 		Short: "Replay a trace of jobs under a plan: who would have waited how long",
@@ -42,9 +44,11 @@ on a simulated cluster, and say how long jobs would have waited under a plan:
   static  each tenant has GPUs of its own, enough for its demand 95% of the time
   quota   all share one pool; quotas are guaranteed, what is idle is lent, and
           taken back by stopping work, which starts anew
+  swap    as quota, but work is suspended with its state in host memory and goes
+          on later; what nobody is guaranteed goes to who was served least
 
-Quotas are those of --quota; without any, they are found in the history itself: so
-that nobody waits longer than under the static plan. See docs/reference/replay.md,
+Quotas and weights are those of --quota and --weight; without any, they are found in
+the history itself: so that nobody waits longer than under the static plan. See docs/reference/replay.md,
 and docs/how-to/replay-your-own-history.md for how to get a trace.`,
 		Example: "weir simulate replay --trace philly --plan static\n" +
 			"weir simulate replay --trace philly --plan quota --gpus 704\n" +
@@ -65,13 +69,21 @@ and docs/how-to/replay-your-own-history.md for how to get a trace.`,
 	f.StringToStringVar(&o.columns, "columns", nil, "which column is what, such as submit=created,gpus=n; of "+fieldNames())
 	f.StringVar(&o.from, "from", "", "simulate from then on, such as 2017-10-09; what came before counts as demand")
 	f.StringVar(&o.study.Plan, "plan", "quota", "plan: "+strings.Join(replay.Plans, ", "))
-	f.Int64Var(&o.study.GPUs, "gpus", 0, "GPUs of the shared pool (default those of static divided by 1.75)")
+	f.Int64Var(&o.study.GPUs, "gpus", 0, "GPUs of the shared pool (default those of static divided by 1.75, for swap by 2.2)")
 	f.IntVar(&o.study.PerNode, "gpus-per-node", 8, "GPUs of a node")
 	f.BoolVar(&o.study.Topology, "topology", false,
 		"a job has to fit on one node, or fill as few as it needs (default: it takes any free GPUs)")
 	f.StringToInt64Var(&o.quotas, "quota", nil, "quotas in GPUs, such as vision=16,nlp=8; who is not named has none")
+	f.StringToInt64Var(&o.weights, "weight", nil,
+		"with --plan swap, who is served more before it is much, such as nlp=4; unsaid 1")
+	f.DurationVar(&o.swap.Cost, "swap-cost", o.swap.Cost,
+		"for how long a job's GPUs do nothing when it is suspended, and when it resumes")
+	f.Int64Var(&o.swap.States, "swap-states", o.swap.States,
+		"GPUs' memory that the host memory of a node has room for, for each of its GPUs")
+	f.DurationVar(&o.swap.Residency, "residency", o.swap.Residency, "how long what started or resumed is left alone")
 	f.BoolVar(&o.study.Shrink, "shrink", false, "look for the smallest pool in which nobody is worse off than under static")
 	f.BoolVar(&o.advise, "advise", false, "propose quotas, in the smallest pool or that of --gpus, and say what each costs")
+	f.IntVar(&o.study.Bursts, "bursty", 0, "add a tenant that asks for so many GPUs at once, now and then")
 	f.DurationVar(&o.every, "node-mtbf", 0, "let each node fail at random, once in so long on average (default never)")
 	f.DurationVar(&o.repair, "node-repair", 4*time.Hour, "how long a failed node is away")
 	f.Uint64Var(&o.study.Failures.Seed, "seed", 42, "seed of everything that is random")
@@ -103,8 +115,15 @@ func (o *replayFlags) check(changed func(string) bool) error {
 		return refused("--gpus %d is not a number of GPUs: write 1 to %d", st.GPUs, most)
 	case st.PerNode < 1 || st.PerNode > 64:
 		return refused("--gpus-per-node %d is not what a node can have: write 1 to 64", st.PerNode)
-	case changed("quota") && (st.Shrink || o.advise):
-		return refused("--quota does not go with --shrink and --advise, which find quotas themselves: leave one out")
+	case st.Plan != "swap" && slices.ContainsFunc([]string{"weight", "swap-cost", "swap-states", "residency"}, changed):
+		return refused("--weight, --swap-cost, --swap-states and --residency go with --plan swap only: leave them out")
+	case o.swap.Cost < 0 || o.swap.Residency < o.swap.Cost || o.swap.States < 0:
+		return refused("--swap-cost %s, --residency %s and --swap-states %d: write none below 0, and no residency below the cost",
+			o.swap.Cost, o.swap.Residency, o.swap.States)
+	case (changed("quota") || changed("weight")) && (st.Shrink || o.advise):
+		return refused("--quota and --weight do not go with --shrink and --advise, which find them themselves: leave one out")
+	case st.Bursts < 0 || st.Bursts > most:
+		return refused("--bursty %d is not a number of GPUs: write 0 to %d", st.Bursts, most)
 	case o.every < 0 || o.repair <= 0:
 		return refused("--node-mtbf %s and --node-repair %s have to be longer than nothing", o.every, o.repair)
 	}
@@ -113,9 +132,18 @@ func (o *replayFlags) check(changed func(string) bool) error {
 			return refused("--quota %s=%d is not a number of GPUs: write 0 to %d", name, gpus, most)
 		}
 	}
+	for name, weight := range o.weights {
+		if weight < 1 || weight > most {
+			return refused("--weight %s=%d is not a weight: write 1 to %d", name, weight, most)
+		}
+	}
 	if changed("quota") {
 		st.Quotas = o.quotas
 	}
+	if changed("weight") {
+		st.Weights = o.weights
+	}
+	st.Swap = &o.swap
 	st.Failures.Every, st.Failures.Repair = o.every, o.repair
 	st.Costs, st.Shrink = o.advise, st.Shrink || o.advise && !changed("gpus")
 	return nil

@@ -28,6 +28,8 @@ type account struct {
 	// inside a priority, those that started first come first.
 	victims []*victims
 
+	stocks [levels]int64 // micro-GPUs of running swappable work, by level
+
 	awake heap[*account] // children with something to try
 	queue heap[*entry]   // entries to try, on leaves
 	at    int            // place in parent.awake
@@ -102,11 +104,17 @@ func (e *Engine) buildAccounts() {
 		for _, name := range slices.Sorted(maps.Keys(e.owners)) {
 			e.openAccount(p, name, 0)
 		}
+		p.leaves = nil
+		for _, name := range sortedKeys(p.accounts) {
+			if a := p.accounts[name]; len(a.children) == 0 {
+				p.leaves = append(p.leaves, a)
+			}
+		}
 		p.dorms, p.dormIndex, p.planning = nil, map[string]int{}, 0
 		p.hope.prey++
 	}
 	for _, w := range e.workloads {
-		w.listings, w.accts = nil, nil
+		w.listings, w.accts, w.fills = nil, nil, stock{}
 	}
 	for _, n := range e.nodes {
 		for _, h := range n.holders {
@@ -123,6 +131,7 @@ func (e *Engine) buildAccounts() {
 		for _, h := range w.held() {
 			e.addVictim(h)
 		}
+		e.relevel(w)
 		e.requeue(w)
 	}
 }
@@ -312,7 +321,10 @@ func accountCmp(a, b *account) int {
 	if ua {
 		c = cmp.Compare(sa, sb)
 	} else if c = cmp.Compare(b.priority, a.priority); c == 0 {
-		c = ratioCmp(sa, a.weight, sb, b.weight)
+		if a.pool.Surplus == ByService {
+			c = cmp.Compare(a.front(), b.front())
+		}
+		c = cmp.Or(c, ratioCmp(sa, a.weight, sb, b.weight))
 	}
 	if c != 0 {
 		return c
@@ -373,7 +385,10 @@ func (e *Engine) addVictim(h *holding) {
 		return
 	}
 	w, a := h.w, h.acct()
-	if slices.ContainsFunc(w.listings, func(l *listing) bool { return l.acct == a }) {
+	if i := slices.IndexFunc(w.listings, func(l *listing) bool { return l.acct == a }); i >= 0 {
+		if l := w.listings[i]; h.pod.state == granted && h.pod.since > l.since {
+			e.relist(l, h.pod.since)
+		}
 		return
 	}
 	i, ok := slices.BinarySearchFunc(a.victims, w.Priority, func(v *victims, p int32) int { return cmp.Compare(v.priority, p) })
@@ -381,18 +396,38 @@ func (e *Engine) addVictim(h *holding) {
 		a.victims = slices.Insert(a.victims, i, &victims{priority: w.Priority})
 	}
 	l := &listing{w: w, acct: a, list: a.victims[i], since: w.since(a.pool)}
-	at, _ := slices.BinarySearchFunc(l.list.items, l, listingCmp)
-	l.list.items = slices.Insert(l.list.items, at, l)
+	l.list.insert(l)
 	w.listings = append(w.listings, l)
 }
 
-// dropVictim takes w off the lists of the pools in which it has no pods left.
+func (v *victims) insert(l *listing) {
+	at, _ := slices.BinarySearchFunc(v.items, l, listingCmp)
+	v.items = slices.Insert(v.items, at, l)
+}
+
+// dropVictim takes w off the lists of the pools in which it has no pods left,
+// and puts it where it belongs in those where its newest left.
 func (e *Engine) dropVictim(w *workload) {
 	for _, l := range slices.Clone(w.listings) {
-		if !slices.ContainsFunc(w.placed, func(p *pod) bool { return p.hold.node.pool == l.acct.pool }) {
+		in := func(p *pod) bool { return p.hold.node.pool == l.acct.pool }
+		newest := func(p *pod) bool { return p.state == granted && p.since == l.since && in(p) }
+		switch {
+		case slices.ContainsFunc(w.placed, newest):
+		case slices.ContainsFunc(w.placed, in):
+			e.relist(l, w.since(l.acct.pool))
+		default:
 			e.unlist(l)
 		}
 	}
+}
+
+// relist moves a workload to where its newest pod puts it.
+func (e *Engine) relist(l *listing, since Time) {
+	if i, ok := slices.BinarySearchFunc(l.list.items, l, listingCmp); ok {
+		l.list.items = slices.Delete(l.list.items, i, i+1)
+	}
+	l.since = since
+	l.list.insert(l)
 }
 
 // unlistAll takes w off all lists.

@@ -45,6 +45,8 @@ func (e *Engine) Apply(ev Event) error {
 		return e.podGranted(ev)
 	case PodLeaving:
 		e.podLeaving(ev.ID)
+	case PodSuspended:
+		return e.suspended(ev)
 	case EvictFailed:
 		e.evictFailed(ev.ID)
 	case GrantFailed:
@@ -67,6 +69,12 @@ func (e *Engine) setPool(p Pool) error {
 			return fmt.Errorf("pool %q: placement %q is not one of %q", p.Name, rule, Rules)
 		}
 	}
+	if p.SurplusRuntime < 0 {
+		return fmt.Errorf("pool %q: surplus run time %d ms is negative; use 0 or more", p.Name, p.SurplusRuntime)
+	}
+	if p.Surplus != "" && p.Surplus != ByShare && p.Surplus != ByService {
+		return fmt.Errorf("pool %q: surplus is divided by %q; write %q or %q", p.Name, p.Surplus, ByShare, ByService)
+	}
 	q := e.pool(p.Name)
 	p.Name = q.Name
 	if q.Pool == p {
@@ -75,12 +83,17 @@ func (e *Engine) setPool(p Pool) error {
 	q.Pool = p
 	q.forgetScores()
 	q.hope.prey++
+	q.reheap()
+	e.relevelAll()
 	return nil
 }
 
 func (e *Engine) setOwner(o Owner) error {
 	if o.Name == "" {
 		return fmt.Errorf("owner without a name")
+	}
+	if !slices.Contains([]string{"", FIFO, Shortest, Service}, o.Discipline) {
+		return fmt.Errorf("owner %q: discipline %q is not one of %q", o.Name, o.Discipline, []string{FIFO, Shortest, Service})
 	}
 	for name, op := range o.Pools {
 		if op.Weight < 0 {
@@ -102,11 +115,17 @@ func (e *Engine) setOwner(o Owner) error {
 		e.treeDirty = true
 		return nil
 	}
+	levels := old.Discipline != o.Discipline
 	for _, p := range e.poolList {
 		if a := p.accounts[o.Name]; a != nil {
+			weight := a.weight
 			a.configure(o)
 			p.reconfigured()
+			levels = levels || weight != a.weight
 		}
+	}
+	if levels {
+		e.relevelAll()
 	}
 	return nil
 }
@@ -121,6 +140,8 @@ func (e *Engine) setWorkload(w Workload) error {
 	switch {
 	case w.ID == "":
 		return fmt.Errorf("workload without an ID")
+	case w.Served < 0 || w.Expected < 0:
+		return fmt.Errorf("workload %q: served %d, expected %d ms; neither may be negative", w.ID, w.Served, w.Expected)
 	case w.Min < 0:
 		return fmt.Errorf("workload %q: minimum %d is negative", w.ID, w.Min)
 	}
@@ -133,12 +154,22 @@ func (e *Engine) setWorkload(w Workload) error {
 		return nil
 	}
 	w.Pools = distinct(w.Pools)
+	if w.Moves > x.Moves { // what stood in the way may be moved now
+		for _, h := range x.holdings() {
+			h.node.pool.hope.prey++
+		}
+	}
 	if x.declared && x.Owner == w.Owner && x.Preemptible == w.Preemptible && x.Priority == w.Priority {
 		x.Workload = w
+		for _, l := range x.listings {
+			l.acct.pool.hope.prey++ // another minimum, or minimum run time
+		}
 	} else {
 		e.rebook(x, func() { x.Workload = w })
 	}
 	x.declared = true
+	x.served = max(x.served, w.Served)
+	e.relevel(x)
 	if w.Suspended {
 		e.forgo(x)
 	}
@@ -168,6 +199,7 @@ func (e *Engine) rebook(x *workload, change func()) {
 		e.put(h, in)
 		e.addVictim(h)
 	}
+	e.relevel(x)
 }
 
 // runningIn is in which views a running pod of w counts.
@@ -210,7 +242,7 @@ func (e *Engine) forgo(w *workload) {
 func (e *Engine) workload(id string) *workload {
 	w := e.workloads[id]
 	if w == nil {
-		w = &workload{Workload: Workload{ID: id, Min: 1}}
+		w = &workload{Workload: Workload{ID: id, Min: 1}, riseAt: -1}
 		e.workloads[id] = w
 	}
 	return w
@@ -243,5 +275,6 @@ func (e *Engine) dropWorkload(id string) {
 	for _, x := range w.wishes {
 		e.dequeue(x)
 	}
+	e.rising.remove(w)
 	delete(e.workloads, id)
 }

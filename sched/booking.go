@@ -105,15 +105,19 @@ func (e *Engine) keep(b *booking) bool {
 	if !e.occupy(b) {
 		return false
 	}
+	e.round++
 	b.w.booking = nil
 	e.bookings = slices.DeleteFunc(e.bookings, func(x *booking) bool { return x == b })
-	e.unlistAll(b.w) // it is listed anew by when it started
 	for _, h := range b.holdings {
 		e.put(h, b.w.runningIn())
 		h.pod.state, h.pod.since, h.pod.round = granted, e.now, e.decides
 		e.addVictim(h)
 		e.say(h)
 	}
+	if len(b.holdings) > 1 {
+		b.holdings[0].node.pool.hope.prey++ // a promise is taken over whole, its pods one by one
+	}
+	e.relevel(b.w)
 	e.requeue(b.w)
 	return true
 }

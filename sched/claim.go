@@ -33,13 +33,14 @@ func (a *asker) claim(pl *plan, groups []group) (done, finished bool) {
 		e.rollback()
 		if ok {
 			units, placed := a.leanest(units, nodes, groups)
-			if placed != nil {
-				a.carryOut(units, placed)
+			if placed == nil || !stoppable(units) {
+				return false, true
 			}
-			return placed != nil, true
+			a.carryOut(units, placed)
+			return true, true
 		}
 		if !slices.ContainsFunc(pl.surveys, func(sv survey) bool { return !sv.all }) {
-			return false, true
+			return a.sweep(groups, pods), true
 		}
 		pl.enough *= 4
 	}
@@ -105,6 +106,7 @@ const lookEffort = 4
 // look returns the cheapest way to make room for one pod of s on n.
 func (a *asker) look(s *shape, n *node) (point, bool) {
 	a.e.effort -= lookEffort
+	defer a.chargedOn(s, n)()
 	units, ok := a.clear(s, n)
 	if !ok {
 		return point{}, false
@@ -116,6 +118,7 @@ func (a *asker) look(s *shape, n *node) (point, bool) {
 // transaction that the caller ends.
 func (a *asker) gather(pl *plan, groups []group) (taken []unit, nodes []*node, ok bool) {
 	e := a.e
+	a.demand, a.placed = e.demand(groups, a.pool), nil
 	if taken, ok = a.relieve(); !ok {
 		return nil, nil, false
 	}
@@ -180,7 +183,10 @@ func (a *asker) cheapest(points *heap[*point], s *shape) (point, bool) {
 	for points.len() > 0 {
 		pt := points.pop()
 		fresh := pt.version == pt.node.version
-		if fresh && a.entitled(pt.units) {
+		floor := a.chargedOn(s, pt.node)
+		entitled := fresh && a.entitled(pt.units)
+		floor()
+		if entitled {
 			return *pt, true
 		}
 		if again, ok := a.look(s, pt.node); ok && !(fresh && slices.EqualFunc(pt.units, again.units, sameUnit)) {
@@ -205,6 +211,85 @@ func (a *asker) entitled(units []unit) bool {
 		a.e.take(&again)
 	}
 	return true
+}
+
+// mostSwept bounds the pods that sweep looks at.
+const mostSwept = 32
+
+// sweep is the last resort where little runs: it takes everything that may be
+// taken, and leaves it to leanest to place the pods and to give back what is
+// not needed. It finds what gather, which goes pod by pod, does not see.
+func (a *asker) sweep(groups []group, pods int) bool {
+	e := a.e
+	a.demand, a.placed = e.demand(groups, a.pool), nil
+	if where, _ := a.acct.gate(a.demand, !a.w.Preemptible); where == nil && pods == 1 {
+		return false // a point for one pod is all there is
+	}
+	var all []unit
+	for _, acct := range a.lenders() {
+		for _, v := range acct.victims {
+			for i := len(v.items) - 1; i >= 0 && len(all) <= mostSwept; i-- {
+				for _, h := range v.items[i].w.held() {
+					if u, ok := a.unit(h); ok && h.node.pool == a.pool {
+						all = append(all, u)
+					}
+				}
+			}
+		}
+	}
+	if len(all) == 0 || len(all) > mostSwept {
+		return false
+	}
+	done, refused := a.sweepUp(all, groups)
+	for i := 0; i < len(refused) && !done && e.effort > 0; i++ {
+		done, _ = a.sweepUp(slices.Insert(slices.Clone(all), 0, refused[i]), groups)
+	}
+	return done
+}
+
+// sweepUp takes the units, in their order, as far as the asker has the right.
+func (a *asker) sweepUp(units []unit, groups []group) (done bool, refused []unit) {
+	e := a.e
+	e.effort -= lookEffort * len(units)
+	e.begin()
+	taken, refused, _ := a.takeUntil(units, func() bool { return false })
+	e.rollback()
+	lean, placed := a.leanest(taken, nil, groups)
+	if placed == nil || len(lean) == 0 {
+		return false, refused
+	}
+	a.carryOut(lean, placed)
+	return true, nil
+}
+
+// chargedOn makes the asker's demand what it is with a pod of s on n, where it
+// may be charged more than elsewhere in the pool. Call what it returns after.
+func (a *asker) chargedOn(s *shape, n *node) (floor func()) {
+	if s.ask.Part.MemoryMiB == 0 {
+		return func() {}
+	}
+	demand := a.demand
+	a.demand[0] += max(a.e.chargeOn(s, n)-a.e.floorCharge(s, a.pool)[0], 0)
+	return func() { a.demand = demand }
+}
+
+// rightful reports whether the asker may take the units for places with just
+// these charges.
+func (a *asker) rightful(units []unit, placed []*holding) bool {
+	var exact vec
+	for _, h := range placed {
+		exact.add(h.charge)
+	}
+	if exact == a.demand {
+		return true
+	}
+	floor := a.demand
+	a.demand = exact
+	a.e.begin()
+	ok := a.entitled(units)
+	a.e.rollback()
+	a.demand = floor
+	return ok
 }
 
 // relieve takes units until no owner's limit stands in the way any more.

@@ -8,6 +8,12 @@ const (
 	Start Action = "start" // give Pod the Grant
 	Evict Action = "evict" // stop Pod; it waits again
 	Move  Action = "move"  // stop Pod and start it, or its successor, at Grant
+	// Suspend takes Pod off its devices and keeps its state in host memory of
+	// its node; [PodSuspended] says that it is done.
+	Suspend Action = "suspend"
+	// Resume gives Pod, which is suspended, the Grant; [PodGranted] says that it
+	// runs and its state in host memory is not needed any more.
+	Resume Action = "resume"
 )
 
 // Rule is why a pod was stopped.
@@ -26,10 +32,15 @@ type Decision struct {
 	Action   Action
 	Workload string
 	Pod      string
-	Grant    Grant  // Start, Move
-	For      string // Evict, Move: the workload that it makes room for
-	ForOwner string // Evict, Move: that workload's owner
-	Rule     Rule   // Evict, Move
+	Grant    Grant  // Start, Move, Resume; Suspend: the node, and no devices
+	For      string // Evict, Move, Suspend: the workload that it makes room for
+	ForOwner string // Evict, Move, Suspend: that workload's owner
+	Rule     Rule   // Evict, Move, Suspend
+	// HostMiB is, for Suspend and Resume, the host memory that its state takes.
+	HostMiB int64
+	// Served is, for Suspend and Evict, the GPU time (ms) that the workload was
+	// given so far: what to tell as [Workload.Served] after a restart.
+	Served int64
 	// Charged is what the pod's owner is charged for the grant.
 	Charged Amount
 	// Borrowed tells, for Start, that the owner runs above its quota with it.

@@ -68,10 +68,17 @@ func (dense) device(e *Engine, s *shape, n *node, dev int, v view) int64 {
 	return -loss*(wholeHole+1) - int64(d.hole()) // of equal ones the smallest hole
 }
 
+// most is the score of a place that costs nothing.
+func (dense) most() int64 { return 0 }
+
 // group keeps nodes apart by kind and by how many devices are empty: what
 // decides for whom else they would do.
 func (dense) group(e *Engine, n *node) int32 {
-	return e.densityOf(n.kind, n.room().empty)
+	r := n.room()
+	if r.density == 0 {
+		r.density = 1 + e.densityOf(n.kind, r.empty)
+	}
+	return r.density - 1
 }
 
 func (dense) priced(e *Engine, p *pool) bool { return e.scarcity(p).any }

@@ -18,12 +18,24 @@ type Config struct {
 	// PromiseFor is how long (ms) a place to which a pod was moved is held for
 	// its successor; 0 means DefaultPromiseFor.
 	PromiseFor int64
+	// Levels are bounds (ms of GPU time, ascending, for a weight of 1) by which
+	// service is told apart, at most 7: less than the first is level 0. An owner of weight
+	// 3 reaches each at three times the service. None means DefaultLevels.
+	Levels []int64
+	// Hysteresis is how many levels more than one another workload has to be
+	// above to be suspended for it; below 0 none, and 0 means
+	// DefaultHysteresis.
+	Hysteresis int
 }
+
+// DefaultLevels are ten minutes and 1, 6, 24 and 96 hours of a GPU.
+var DefaultLevels = []int64{600_000, 3_600_000, 21_600_000, 86_400_000, 345_600_000}
 
 // The defaults of [Config].
 const (
 	DefaultEffort     = 1024
 	DefaultPromiseFor = 10 * 60 * 1000
+	DefaultHysteresis = 1
 )
 
 // Engine holds the whole state and decides.
@@ -66,13 +78,17 @@ type Engine struct {
 	// are looked at only then.
 	vacancies, vacanciesSeen uint64
 
+	// rising are running workloads by when they reach their next level.
+	rising heap[*workload]
+
 	seats    []*seat // of all workloads, the oldest first
 	eased    []*account
-	deciding bool   // inside Decide, where starts can be said
-	effort   int    // steps left in this Decide
-	credit   int    // steps of planning left until time gives more; see pay
-	more     bool   // planning was cut short
-	preyAt   Time   // when the next minimum run time ends, 0 for none
+	deciding bool // inside Decide, where starts can be said
+	effort   int  // steps left in this Decide
+	credit   int  // steps of planning left until time gives more; see pay
+	more     bool // planning was cut short
+	preyAt   Time // when the next minimum or surplus run time ends, 0 for none
+	early    []early
 	planAt   Time   // when planning goes on that waits for credit, 0 for none
 	moveAt   Time   // when consolidation may next be tried, 0 for none
 	decides  uint64 // how often Decide was called
@@ -96,8 +112,17 @@ func New(cfg Config) *Engine {
 	if cfg.PromiseFor <= 0 {
 		cfg.PromiseFor = DefaultPromiseFor
 	}
+	if len(cfg.Levels) == 0 {
+		cfg.Levels = DefaultLevels
+	}
+	if cfg.Hysteresis == 0 {
+		cfg.Hysteresis = DefaultHysteresis
+	}
+	cfg.Levels = cfg.Levels[:min(len(cfg.Levels), levels-1)]
+	cfg.Hysteresis = max(cfg.Hysteresis, 0)
 	e := &Engine{
 		cfg:        cfg,
+		rising:     heap[*workload]{less: risesBefore, at: func(w *workload) *int { return &w.riseAt }},
 		resIndex:   map[string]int{"cpu": resCPU, "memory": resMemory, "pods": resPods},
 		resNames:   []string{"cpu", "memory", "pods"},
 		classIndex: map[deviceClass]int32{},
@@ -172,6 +197,7 @@ func (e *Engine) Decide(now Time) []Decision {
 	e.again = false
 	e.deciding = true
 	defer func() { e.deciding = false }()
+	e.catchUp()
 	e.expire()
 	e.recall()
 	e.timesCome()
@@ -224,6 +250,7 @@ func (e *Engine) pay(unplanned bool) {
 
 // timesCome lets sleepers be looked at whose time may have come.
 func (e *Engine) timesCome() {
+	e.rise()
 	prey := e.preyAt != 0 && e.preyAt <= e.now
 	move := e.moveAt != 0 && e.moveAt <= e.now
 	for _, p := range e.poolList {
@@ -263,9 +290,12 @@ func (e *Engine) pass() bool {
 func (e *Engine) More() bool { return e.more }
 
 // Wake returns the next time at which a decision may change though nothing
-// else does (a minimum run time ends, a seat lapses), or 0.
+// else does (a minimum or surplus run time ends, a seat lapses), or 0.
 func (e *Engine) Wake() Time {
 	next := earliest(earliest(e.preyAt, e.moveAt), e.planAt)
+	if e.rising.len() > 0 {
+		next = earliest(next, e.rising.top().rises)
+	}
 	for _, s := range e.seats {
 		next = earliest(next, s.until)
 	}

@@ -51,6 +51,14 @@ type PodGranted struct {
 // [PodGone], but it is nobody's to evict any more.
 type PodLeaving struct{ ID string }
 
+// PodSuspended says that a pod holds no devices any more, and that its state is
+// in host memory of a node. It waits to be resumed.
+type PodSuspended struct {
+	ID      string
+	Node    string
+	HostMiB int64
+}
+
 // GrantFailed says that a started pod could not be bound: it waits again.
 type GrantFailed struct{ ID string }
 
@@ -74,13 +82,14 @@ type Occupied struct {
 type Vacated struct{ ID string }
 
 // Expect says what pods to expect, for placement rules that look ahead. It
-// replaces what was told before; nothing is decided from it but where pods go.
+// replaces what was told before, without pods by nothing; nothing is decided
+// from it but where pods go.
 type Expect struct{ Pods []Expected }
 
 // Expected is a kind of pod and how common it is beside the others.
 type Expected struct {
 	Ask    Ask
-	Weight int64 // 1 to a million
+	Weight int64 // 1 to 65,536
 }
 
 func (Expect) event()       {}
@@ -96,6 +105,7 @@ func (PodSet) event()       {}
 func (PodGone) event()      {}
 func (PodGranted) event()   {}
 func (PodLeaving) event()   {}
+func (PodSuspended) event() {}
 func (GrantFailed) event()  {}
 func (EvictFailed) event()  {}
 func (Occupied) event()     {}

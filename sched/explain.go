@@ -228,13 +228,11 @@ func (e *Engine) suitedCharge(s *shape, p *pool) vec {
 		if !n.open() || n.Counted || !e.fits(s, n, nil) {
 			continue
 		}
-		for i := range n.devices {
-			if c := e.cut(s, n.devices[i].class); c.ok && (least == 0 || c.charge < least) {
-				least = c.charge
-			}
+		if c := e.chargeOn(s, n); c > 0 && (least == 0 || c < least) {
+			least = c
 		}
 	}
-	charge[0] = max(charge[0], least*int64(s.ask.Devices))
+	charge[0] = max(charge[0], least)
 	return charge
 }
 

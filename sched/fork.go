@@ -35,10 +35,14 @@ func (e *Engine) Facts() []Event {
 		if w.declared {
 			facts := w.Workload
 			facts.Moves -= w.moved
+			facts.Served = w.served
 			out = append(out, WorkloadSet{facts})
 		}
 		for _, p := range w.sorted() {
 			out = append(out, PodSet{Workload: w.ID, Pod: Pod{ID: p.id, Ask: p.shape.ask}})
+			if p.aside != nil && p.state != leaving {
+				out = append(out, PodSuspended{ID: p.id, Node: p.aside.node.Name, HostMiB: p.aside.mib})
+			}
 			switch p.state {
 			case granted, leaving:
 				out = append(out, PodGranted{ID: p.id, Grant: grantOf(p.hold), Since: p.since})
@@ -68,13 +72,19 @@ func (e *Engine) Fork() *Engine {
 	return f
 }
 
-// pace lets f wait as long as e before it tries again to consolidate.
+// pace lets f wait as long as e before it tries again to consolidate: till the
+// pause is over, and something changed since it last failed.
 func (e *Engine) pace(f *Engine) {
+	f.ensure()
 	for _, s := range e.shapeList {
 		for _, p := range e.poolList {
-			if p.index < len(s.trees) && s.trees[p.index] != nil && s.trees[p.index].nextMove > e.now {
-				from, to := s.trees[p.index], f.intern(s.ask, s.most).treeIn(f.pool(p.Name))
-				to.moveFails, to.nextMove = from.moveFails, from.nextMove
+			if p.index >= len(s.trees) || s.trees[p.index] == nil || s.trees[p.index].moveFails == 0 {
+				continue
+			}
+			from, to := s.trees[p.index], f.intern(s.ask, s.most).treeIn(f.pool(p.Name))
+			to.moveFails, to.nextMove = from.moveFails, from.nextMove
+			if !from.moveNews() {
+				to.moveHope = to.pool.hope
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package sched
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // wholeHole is the size of a device that nobody uses, in parts of it.
 const wholeHole = 1000
@@ -40,8 +43,7 @@ func worthOf(items []item) *holes {
 	if len(items) == 0 {
 		return h
 	}
-	items = slices.Clone(items)
-	slices.SortFunc(items, func(a, b item) int { return b.size - a.size })
+	items = fewer(items)
 	goal := make([]float64, len(items))
 	rows := make([][]float64, len(items))
 	for i, x := range items {
@@ -63,6 +65,30 @@ func worthOf(items []item) *holes {
 		h.by[i] = min(int64(float64(worth[i]*float64(GPU))+0.5), GPU)
 	}
 	return h
+}
+
+// mostSizes bounds the program: sixty-four sizes take a tenth of a second, and
+// twice as many thirty times as long.
+const mostSizes = 64
+
+// fewer returns the items, the largest first. Of too many it keeps the most
+// common sizes and the largest; the others count as of the next larger one.
+func fewer(items []item) []item {
+	items = slices.Clone(items)
+	larger := func(a, b item) int { return b.size - a.size }
+	slices.SortFunc(items, larger)
+	if len(items) <= mostSizes {
+		return items
+	}
+	rest := items[1:]
+	slices.SortFunc(rest, func(a, b item) int { return cmp.Or(cmp.Compare(b.weight, a.weight), larger(a, b)) })
+	kept := items[:mostSizes]
+	slices.SortFunc(kept, larger)
+	for _, x := range items[mostSizes:] {
+		at, _ := slices.BinarySearchFunc(kept, x, larger)
+		kept[at-1].weight += x.weight
+	}
+	return kept
 }
 
 // bestFill returns what holes of each size are worth at the prices, and how

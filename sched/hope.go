@@ -5,7 +5,7 @@ package sched
 // only as far as that kind of change can matter to it.
 type hope struct {
 	room  uint64 // capacity became free, or pods began to leave
-	prey  uint64 // an account crossed its quota, a minimum run time ended, configuration changed
+	prey  uint64 // an account crossed its quota, a minimum or surplus run time ended, a budget eased, configuration changed
 	greed uint64 // a borrower started one more
 }
 
@@ -68,6 +68,9 @@ func (e *Engine) claimDue(en *entry) bool {
 	}
 	owed := en.doubt.owed
 	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || owed == 0 && d.hope.greed != p.hope.greed || d.log < p.logBase {
+		return true
+	}
+	if en.forbidden() { // what is needed is not only room
 		return true
 	}
 	a := e.asker(w, en, groups)
@@ -137,7 +140,7 @@ func (e *Engine) moveDue(p *pool, groups []group) bool {
 		return false
 	}
 	t := e.tree(groups[0].shape, p)
-	if t.moveFails > 0 && t.moveHope.room == p.hope.room && t.moveHope.prey == p.hope.prey {
+	if t.moveFails > 0 && !t.moveNews() {
 		return false
 	}
 	if e.now < t.nextMove {
@@ -145,6 +148,11 @@ func (e *Engine) moveDue(p *pool, groups []group) bool {
 		return false
 	}
 	return true
+}
+
+// moveNews reports whether room or rights changed since consolidating failed.
+func (t *tree) moveNews() bool {
+	return t.moveHope.room != t.pool.hope.room || t.moveHope.prey != t.pool.hope.prey
 }
 
 // moveFailed notes that consolidating for the groups failed.

@@ -45,10 +45,13 @@ func drawCluster(t *rapid.T) *Engine {
 			Limit: NoLimit, Weight: 1,
 		}}}}))
 	}
+	if rapid.Bool().Draw(t, "told what to expect") {
+		must(t, e.Apply(drawExpect(t)))
+	}
 	return e
 }
 
-func drawWorkload(t *rapid.T, e *Engine, id string) {
+func drawAsk(t *rapid.T) Ask {
 	ask := Ask{Devices: 1, Resources: Resources{CPU: rapid.Int64Range(0, 9000).Draw(t, "cpu")}}
 	switch rapid.IntRange(0, 3).Draw(t, "kind") {
 	case 0:
@@ -58,6 +61,11 @@ func drawWorkload(t *rapid.T, e *Engine, id string) {
 	case 2:
 		ask.Part.MemoryMiB = rapid.Int64Range(1, 81559).Draw(t, "memory")
 	}
+	return ask
+}
+
+func drawWorkload(t *rapid.T, e *Engine, id string) {
+	ask := drawAsk(t)
 	pods := rapid.IntRange(1, 3).Draw(t, "pods")
 	must(t, e.Apply(WorkloadSet{Workload{
 		ID: id, Owner: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "owner"), Min: pods,
@@ -104,26 +112,52 @@ func TestRollbackLeavesNoTrace(t *testing.T) {
 	})
 }
 
+// stir lets work come, end, and something happen to a node or to what is
+// expected.
+func stir(t *rapid.T, e *Engine, i int) {
+	drawWorkload(t, e, fmt.Sprint("w", i))
+	e.Decide(Time(i))
+	if rapid.Bool().Draw(t, "end") {
+		ids := sortedKeys(e.pods)
+		must(t, e.Apply(PodGone{rapid.SampledFrom(ids).Draw(t, "gone")}))
+	}
+	n := e.nodes[rapid.IntRange(0, len(e.nodes)-1).Draw(t, "node")]
+	set := n.Node
+	switch rapid.IntRange(0, 9).Draw(t, "happens") {
+	case 0:
+		must(t, e.Apply(NodeGone{n.Name}))
+	case 1, 2:
+		set.Unschedulable = !set.Unschedulable
+		must(t, e.Apply(NodeSet{set}))
+	case 3:
+		set.Devices = slices.Clone(set.Devices)
+		for d := range set.Devices {
+			set.Devices[d].Model = rapid.SampledFrom([]string{"H100", "A100"}).Draw(t, "model")
+		}
+		must(t, e.Apply(NodeSet{set}))
+	case 4:
+		must(t, e.Apply(drawExpect(t)))
+	}
+}
+
+func drawExpect(t *rapid.T) Expect {
+	var ev Expect
+	for range rapid.IntRange(0, 5).Draw(t, "expected kinds") {
+		x := Expected{Ask: drawAsk(t), Weight: rapid.Int64Range(1, 50).Draw(t, "weight")}
+		if rapid.IntRange(0, 2).Draw(t, "picky") == 0 {
+			x.Ask.Models = []string{rapid.SampledFrom([]string{"H100", "A100", "L4"}).Draw(t, "expected model")}
+		}
+		ev.Pods = append(ev.Pods, x)
+	}
+	return ev
+}
+
 // A tree that was repaired has to equal one that is built anew.
 func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := drawCluster(t)
 		for i := range rapid.IntRange(1, 20).Draw(t, "steps") {
-			drawWorkload(t, e, fmt.Sprint("w", i))
-			e.Decide(Time(i))
-			if rapid.Bool().Draw(t, "end") {
-				ids := sortedKeys(e.pods)
-				must(t, e.Apply(PodGone{rapid.SampledFrom(ids).Draw(t, "gone")}))
-			}
-			n := rapid.SampledFrom(e.nodes).Draw(t, "node")
-			switch rapid.IntRange(0, 9).Draw(t, "happens") {
-			case 0:
-				must(t, e.Apply(NodeGone{n.Name}))
-			case 1, 2:
-				set := n.Node
-				set.Unschedulable = !set.Unschedulable
-				must(t, e.Apply(NodeSet{set}))
-			}
+			stir(t, e, i)
 		}
 		e.remix()
 		for _, s := range e.shapeList {
@@ -134,13 +168,22 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 				got := e.tree(s, p)
 				want := &tree{shape: s, pool: p, read: -1}
 				e.repair(want)
+				best := e.top(got)
+				e.knowAll(got)
+				e.knowAll(want)
 				for leaf, n := range p.nodes {
-					slots, score, group := e.offer(want, n)
-					if slots != want.slots[leaf] || score != want.score[leaf] || group != want.group[leaf] {
+					alone := &tree{shape: s, pool: p}
+					e.build(alone)
+					e.offer(alone, leaf)
+					if alone.guess[leaf] {
+						e.know(alone, int32(leaf))
+					}
+					if alone.slots[leaf] != want.slots[leaf] || alone.score[leaf] != want.score[leaf] ||
+						alone.group[leaf] != want.group[leaf] {
 						t.Fatalf("shape %s: built anew, %s has another score than on its own", s.key, n.Name)
 					}
 				}
-				if got.sum != want.sum || !slices.Equal(got.score, want.score) || e.top(got) != e.top(want) {
+				if got.sum != want.sum || !slices.Equal(got.score, want.score) || best != e.top(want) {
 					t.Fatalf("shape %s: sum %d, best %d; built anew: sum %d, best %d", s.key, got.sum, e.top(got), want.sum, e.top(want))
 				}
 				checkHeaps(t, got)

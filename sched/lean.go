@@ -20,8 +20,8 @@ type lean struct {
 
 // leanest drops every unit without which the pods still find places, the
 // costliest first, and returns the units left and the places. It looks at the
-// nodes that were gathered and those that are cleared besides, and for very
-// large plans only once.
+// nodes that were gathered, those that are cleared besides and those that have
+// room anyway, and for very large plans only once.
 func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []*holding) {
 	l := lean{asker: a, groups: groups, units: units}
 	for _, u := range units {
@@ -31,9 +31,13 @@ func (a *asker) leanest(units []unit, nodes []*node, groups []group) ([]unit, []
 			}
 		}
 	}
+	nodes = append(nodes, a.roomy(groups)...)
 	l.nodes = slices.Compact(slices.SortedFunc(slices.Values(nodes), func(x, y *node) int { return cmp.Compare(x.rank, y.rank) }))
 	l.placed = l.place(units)
 	a.demand = a.e.demand(groups, a.pool)
+	if l.placed != nil && !l.rightful(units, l.placed) {
+		return units, nil
+	}
 	if l.placed == nil || len(units)*(len(units)+len(l.placed)) > mostLean {
 		return units, l.placed
 	}
@@ -59,7 +63,33 @@ func (l *lean) place(units []unit) []*holding {
 	for i := range units {
 		e.take(&units[i])
 	}
-	return l.settleOn(l.nodes, l.groups)
+	m := e.mark()
+	held := l.settleOn(l.nodes, l.groups)
+	if held != nil || len(l.groups) == 1 && len(l.groups[0].pods) == 1 || e.effort < -e.cfg.Effort {
+		return held
+	}
+	e.back(m) // one after the other they fail; together they may fit
+	s := &search{e: e, w: l.w, acct: l.acct, pool: l.pool, view: later, as: inLater | inFixed, left: leanSteps}
+	return s.run(l.groups)
+}
+
+// leanSteps bounds one search of a plan for places.
+const leanSteps = 512
+
+// roomy returns nodes that will have room for the groups without taking from
+// anybody, as many as they may need.
+func (a *asker) roomy(groups []group) []*node {
+	var out []*node
+	for _, g := range groups {
+		left := int64(len(g.pods))
+		for leaf, fit := range a.e.bounds(a.e.tree(g.shape, a.pool)).later {
+			if fit > 0 && left > 0 {
+				out = append(out, a.pool.nodes[leaf])
+				left -= fit
+			}
+		}
+	}
+	return out
 }
 
 // try takes fewer units instead, if that is lawful and enough.
@@ -69,10 +99,11 @@ func (l *lean) try(fewer []unit) bool {
 		return false
 	}
 	placed := l.place(judged)
-	if placed != nil {
-		l.units, l.placed = judged, placed
+	if placed == nil || !l.rightful(judged, placed) {
+		return false
 	}
-	return placed != nil
+	l.units, l.placed = judged, placed
+	return true
 }
 
 // judged returns the units as they are when they are taken one after the other

@@ -22,15 +22,14 @@ type mix struct {
 // most bounds of what may be expected.
 const (
 	mostExpected = 1024
-	mostWeight   = 1_000_000
+	mostWeight   = 1 << 16
 )
 
-// expect takes over what is told to expect.
+// expect takes over what is told to expect; nothing takes back what was told.
 func (e *Engine) expect(ev Expect) error {
 	if len(ev.Pods) > mostExpected {
 		return fmt.Errorf("%d kinds of pods are more than can be expected: tell the %d most common", len(ev.Pods), mostExpected)
 	}
-	m := &mix{}
 	for _, x := range ev.Pods {
 		if err := x.Ask.Check(); err != nil {
 			return fmt.Errorf("expected pods: %w", err)
@@ -39,6 +38,7 @@ func (e *Engine) expect(ev Expect) error {
 			return fmt.Errorf("expected pods: weight %d is not 1 to %d", x.Weight, mostWeight)
 		}
 	}
+	m := &mix{}
 	for _, x := range ev.Pods {
 		s := e.intern(x.Ask, 0)
 		if i := slices.Index(m.shapes, s); i >= 0 {
@@ -48,10 +48,14 @@ func (e *Engine) expect(ev Expect) error {
 		m.shapes, m.weights = append(m.shapes, s), append(m.weights, x.Weight)
 	}
 	m.settle()
-	if e.expected != nil && slices.Equal(m.shapes, e.expected.shapes) && slices.Equal(m.weights, e.expected.weights) {
+	old := e.outlook.mix
+	if slices.Equal(m.shapes, old.shapes) && slices.Equal(m.weights, old.weights) {
 		return nil
 	}
 	e.expected, e.outlook = m, newOutlook(m)
+	if len(ev.Pods) == 0 {
+		e.expected = nil
+	}
 	for _, p := range e.poolList {
 		if p.GPUPlacement == FGD || p.GPUPlacement == Dense {
 			p.forgetScores()

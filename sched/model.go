@@ -23,7 +23,9 @@ type Node struct {
 	Counted       bool
 	Capacity      Resources // what pods may take in all (Kubernetes: allocatable)
 	Unschedulable bool      // takes no new grants; what runs there is left alone
-	FitClass      string    // nodes of one class answer every Fitness question alike; "" is a class of its own
+	// HostMiB is host memory that is set aside for the state of suspended pods.
+	HostMiB  int64
+	FitClass string // nodes of one class answer every Fitness question alike; "" is a class of its own
 }
 
 // Pool is a named set of nodes with its own quotas and placement preference.
@@ -33,7 +35,22 @@ type Pool struct {
 	// without devices are placed: "pack" (the default), "spread" or "fgd".
 	GPUPlacement string
 	CPUPlacement string
+	// SurplusRuntime is how long (ms) started work is left alone by who would
+	// borrow in its place, of the same band. Who is within quota, and a higher
+	// band, do not wait for it.
+	SurplusRuntime int64
+	// Surplus names how what nobody is guaranteed is divided among owners of
+	// one priority: "share" (the default), by how much each has of it, or
+	// "service", by how little each workload was served so far. The latter
+	// suspends work to divide it anew, and never evicts any.
+	Surplus string
 }
+
+// The ways to divide surplus.
+const (
+	ByShare   = "share"
+	ByService = "service"
+)
 
 // Owner is a node of the owner tree: a department, a project, or any level
 // between or above. Workloads belong to leaves.
@@ -45,7 +62,20 @@ type Owner struct {
 	// not name their own; empty means the names of Pools in order, or the
 	// default pool when there are none.
 	PoolOrder []string
+	// Discipline names the order among workloads of equal priority: "fifo" (the
+	// default), "shortest", by what they are expected to need yet, or
+	// "service", by how little they were served so far. The latter two go by
+	// [Config.Levels], and by age within a level; "service" also suspends work
+	// of a higher level for work of a lower one.
+	Discipline string
 }
+
+// The orders among an owner's workloads.
+const (
+	FIFO     = "fifo"
+	Shortest = "shortest"
+	Service  = "service"
+)
 
 // OwnerPool is what an owner is guaranteed and allowed in one pool.
 type OwnerPool struct {
@@ -81,6 +111,16 @@ type Workload struct {
 	// MinRuntime is how long (ms) a started workload is left alone by
 	// preemption, reclaim and moves.
 	MinRuntime int64
+	// Swappable work is suspended rather than evicted, where all its nodes have
+	// host memory left for what it holds of their devices. Whoever carries out
+	// decisions must be able to bring its state to another node.
+	Swappable bool
+	// Served is the GPU time (ms) that it was given in runs that ended, as told
+	// by [Decision.Served].
+	Served int64
+	// Expected is the GPU time (ms) that it is expected to need in all; 0 when
+	// nobody knows.
+	Expected int64
 	// Moves is how often the workload may still be moved to make room.
 	Moves int
 }

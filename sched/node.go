@@ -69,6 +69,7 @@ type node struct {
 	lastLog int        // last place in the pool's change log
 	version uint64     // of the node's state; equal versions are equal states
 	space   space
+	host    int64 // MiB of host memory that hold the state of suspended pods
 	uniform bool  // all devices are of one class
 	kind    int32 // nodes of one kind differ by name and by what is held on them alone
 	// healthy and held, the latter by later, actual and fixed, are numbers of

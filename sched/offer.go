@@ -14,6 +14,7 @@ const mostHolders = 8
 // it is not taken.
 func (e *Engine) holders(w *workload, p *pool, groups []group) []Holder {
 	a := &asker{e: e, w: w, acct: p.accountOf(w), pool: p, demand: e.demand(groups, p)}
+	a.owed = e.owed(a.acct, a.demand) != 0
 	if a.demand[0] == 0 {
 		return nil
 	}
@@ -68,7 +69,7 @@ func (a *asker) whyNot(h *holding) string {
 		return "is not preemptible"
 	}
 	if until := h.pod.since + Time(w.MinRuntime); w.MinRuntime > 0 && until > a.e.now {
-		return fmt.Sprintf("is left alone for another %d s (minimum run time)", (int64(until-a.e.now)+999)/1000)
+		return fmt.Sprintf("is left alone %s (minimum run time)", a.e.until(until))
 	}
 	acct := h.acct()
 	if acct == a.acct {
@@ -86,9 +87,16 @@ func (a *asker) whyNot(h *holding) string {
 			break
 		}
 	}
+	if a.pool.Surplus == ByService {
+		return fmt.Sprintf("%s borrows too, and its work was not served so much more that it would give way", ownerTitle(y.name))
+	}
 	u, _ := a.unit(h)
 	if u.rule == Reclaim && a.mayTake(&u) {
 		return "borrows and could give way, but that would not make enough room"
+	}
+	spared := u.spared
+	if u.spared = 0; u.rule == Reclaim && a.mayTake(&u) {
+		return fmt.Sprintf("is left alone by others who would borrow %s (surplus run time)", a.e.until(spared))
 	}
 	return fmt.Sprintf("%s borrows too, and no more than %s would", ownerTitle(y.name), ownerTitle(x.name))
 }

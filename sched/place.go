@@ -1,6 +1,9 @@
 package sched
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // try tries to start the head of an entry's queue; failing that, to plan for
 // it; failing that, it lets the entry sleep.
@@ -10,15 +13,13 @@ func (e *Engine) try(en *entry) {
 	firm := !w.Preemptible
 	demand := e.demand(groups, en.pool)
 	en.demand = demand
-	if where, why := en.acct.gate(demand, firm); where != nil {
+	forbids, why := en.acct.gate(demand, firm)
+	if forbids != nil && (why != ReasonOverLimit || !e.claimAny(en.acct, w.Priority)) {
 		en.plan = nil
-		if why == ReasonOverLimit && !e.roomElsewhere(w, en, groups) && e.tryPlan(w, en, groups) {
-			return // lesser work below the limit gives way
-		}
-		e.sleep(en, blockAccount, why, where)
+		e.sleep(en, blockAccount, why, forbids)
 		return
-	}
-	if e.roomFor(groups, en.pool) {
+	} // below a limit, lesser work may have to give way
+	if forbids == nil && e.roomFor(groups, en.pool) {
 		held, where, why := e.placeAnyhow(w, en, groups)
 		if held != nil {
 			e.commit()
@@ -48,7 +49,7 @@ func (e *Engine) try(en *entry) {
 		return
 	}
 	en.doubt = e.doubtNow(en, demand)
-	e.sleep(en, blockCapacity, ReasonNoDevices, nil)
+	e.sleep(en, blockCapacity, cmp.Or(why, ReasonNoDevices), nil)
 }
 
 // roomElsewhere reports whether w could start in a later pool of its queue, or
@@ -115,7 +116,10 @@ func (e *Engine) placeNow(w *workload, en *entry, groups []group) (held []*holdi
 			if shape.moving {
 				others = placements(held)
 			}
-			n := e.best(t, others)
+			n := e.home(g.pods[i], shape, en.pool, others)
+			if n == nil {
+				n = e.best(t, others)
+			}
 			if n == nil {
 				return nil, where, why
 			}
@@ -199,15 +203,20 @@ func (e *Engine) start(w *workload, held []*holding) {
 		e.say(h)
 	}
 	e.settle(held[0])
+	e.relevel(w)
 	e.requeue(w)
 }
 
 // say adds the start of h's pod to the decisions.
 func (e *Engine) say(h *holding) {
-	e.out = append(e.out, Decision{
+	d := Decision{
 		Action: Start, Workload: h.w.ID, Pod: h.pod.id, Grant: grantOf(h),
 		Charged: h.charge.amount(), Borrowed: h.acct().borrows(h.charge),
-	})
+	}
+	if h.pod.aside != nil {
+		d.Action, d.HostMiB = Resume, h.pod.aside.mib
+	}
+	e.out = append(e.out, d)
 }
 
 // borrows reports whether a is above its quota in a resource of charge.

@@ -38,6 +38,9 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 	if len(acct.victims) > 0 && acct.victims[0].priority < w.Priority && acct.mayPreempt(w.Priority, demand, vec{1, 1, 1}) {
 		return true
 	}
+	if e.outserved(w, acct, demand) {
+		return true
+	}
 	for x := acct; x.parent != nil; x = x.parent {
 		after := x.used.plus(demand)
 		owed := !after.over(x.quota, demand)
@@ -45,7 +48,7 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 			if y == x || !y.used.over(y.quota, demand) {
 				continue
 			}
-			if owed || x.priority > y.priority || x.priority == y.priority && x.weight > 0 &&
+			if owed || x.priority > y.priority || acct.pool.Surplus != ByService && x.priority == y.priority && x.weight > 0 &&
 				ratioLess(x.standing(after, false), x.weight, y.standing(y.used, false), y.weight) {
 				return true
 			}
@@ -59,7 +62,7 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 // rest in en.plan and returns false.
 func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
 	claims := e.due(en.acct, groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
-	moves := en.plan == nil && e.mayMove(en.pool, e.demand(groups, en.pool))
+	moves := en.plan == nil && !en.forbidden() && e.mayMove(en.pool, e.demand(groups, en.pool))
 	if !moves && !claims || !e.enoughIfBare(groups, en.pool) {
 		en.plan = nil
 		return false
@@ -98,14 +101,15 @@ func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
 }
 
 func (e *Engine) asker(w *workload, en *entry, groups []group) *asker {
-	return &asker{e: e, w: w, acct: en.acct, pool: en.pool, demand: e.demand(groups, en.pool)}
+	demand := e.demand(groups, en.pool)
+	return &asker{e: e, w: w, acct: en.acct, pool: en.pool, demand: demand, owed: e.owed(en.acct, demand) != 0}
 }
 
 // quick serves the common case, one pod for which one victim is enough: it
 // asks the owners that borrow most for what loses least.
 func (a *asker) quick(groups []group) bool {
 	e := a.e
-	if len(groups) != 1 || len(groups[0].pods) != 1 {
+	if len(groups) != 1 || len(groups[0].pods) != 1 || a.pool.Surplus == ByService || e.yieldsWithin(a.w) {
 		return false
 	}
 	s := groups[0].shape
@@ -136,6 +140,7 @@ func (a *asker) replace(v *workload, s *shape, groups []group) bool {
 	}
 	newest := slices.MaxFunc(here, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) })
 	h := newest.hold
+	defer a.chargedOn(s, h.node)()
 	u, ok := a.unit(h)
 	if !ok || !e.fits(s, h.node, nil) {
 		return false
@@ -149,6 +154,9 @@ func (a *asker) replace(v *workload, s *shape, groups []group) bool {
 		return false
 	}
 	e.rollback()
+	if !a.rightful([]unit{u}, placed) {
+		return false
+	}
 	a.carryOut([]unit{u}, placed)
 	return true
 }
@@ -216,24 +224,21 @@ func (a *asker) carryOut(units []unit, placed []*holding) {
 	e := a.e
 	e.round++
 	for _, u := range units {
-		if u.held[0].pod.state == promised {
-			e.unbook(u.w.booking)
-			continue
+		for _, h := range u.held {
+			if h.pod.state == promised {
+				e.unbook(u.w.booking)
+			}
 		}
 		for _, h := range u.held {
-			if h.pod.state == promised { // of a gang that runs in part
-				e.unbook(u.w.booking)
+			if h.in != 0 && h.pod.state == granted {
+				u.w.served += mulDiv(h.charge[0], max(int64(e.now-h.pod.since), 0), GPU, false)
 			}
 		}
 		for _, h := range u.held {
 			if h.in == 0 {
 				continue
 			}
-			e.out = append(e.out, Decision{
-				Action: Evict, Workload: u.w.ID, Pod: h.pod.id, For: a.w.ID, ForOwner: a.w.Owner,
-				Rule: u.rule, Charged: h.charge.amount(),
-			})
-			e.stop(h.pod)
+			a.halt(&u, h)
 		}
 		e.requeue(u.w)
 	}

@@ -82,6 +82,7 @@ func (e *Engine) dropPod(id string) {
 	case lost:
 		e.clearLost(p)
 	}
+	e.bring(p)
 	e.count(p.shape, -1)
 	w.pods = slices.DeleteFunc(w.pods, func(x *pod) bool { return x == p })
 	delete(e.pods, id)
@@ -99,6 +100,7 @@ func (e *Engine) release(p *pod) {
 	e.put(p.hold, 0)
 	p.hold = nil
 	e.dropVictim(w)
+	e.relevel(w)
 }
 
 func (e *Engine) podGranted(ev PodGranted) error {
@@ -108,6 +110,7 @@ func (e *Engine) podGranted(ev PodGranted) error {
 	}
 	if p.hold != nil && (p.state == granted || p.state == leaving) && sameGrant(p.hold, ev.Grant) {
 		e.startedAt(p, ev.Since)
+		e.bring(p)
 		return nil
 	}
 	switch p.state {
@@ -121,28 +124,17 @@ func (e *Engine) podGranted(ev PodGranted) error {
 	case lost:
 		e.clearLost(p)
 	}
+	e.bring(p)
 	e.grantTo(p, ev.Grant, ev.Since)
 	e.requeue(p.w)
 	return nil
-}
-
-// startedAt takes over when a running pod really started.
-func (e *Engine) startedAt(p *pod, since Time) {
-	if since == 0 || p.since == since {
-		return
-	}
-	w := p.w
-	e.unlistAll(w)
-	p.since = since
-	for _, h := range w.held() {
-		e.addVictim(h)
-	}
 }
 
 // grantTo records a grant as a fact. A pod on a node that is not there is lost
 // until it is.
 func (e *Engine) grantTo(p *pod, g Grant, since Time) {
 	p.since, p.grant, p.wasLeaving = since, g, false
+	e.doubtStart(p, since, 0)
 	n := e.nodeIndex[g.Node]
 	if n == nil || n.gone {
 		e.setLost(p)
@@ -157,6 +149,7 @@ func (e *Engine) grantTo(p *pod, g Grant, since Time) {
 	p.w.place(p)
 	e.put(h, p.w.runningIn())
 	e.addVictim(h)
+	e.relevel(p.w)
 }
 
 // partsOf turns told shares into parts. On counted nodes names carry no
@@ -239,6 +232,7 @@ func (e *Engine) stop(p *pod) {
 	p.w.leaving++
 	e.put(p.hold, inActual)
 	e.dropVictim(p.w)
+	e.relevel(p.w)
 }
 
 func (e *Engine) evictFailed(id string) {
@@ -251,6 +245,8 @@ func (e *Engine) evictFailed(id string) {
 	p.w.place(p)
 	e.put(p.hold, p.w.runningIn())
 	e.addVictim(p.hold)
+	e.bring(p)
+	e.relevel(p.w)
 	e.requeue(p.w)
 }
 

@@ -18,6 +18,7 @@ type pool struct {
 
 	root     *account
 	accounts map[string]*account
+	leaves   []*account // those to which workloads belong, by name
 	// dorms are the entries that wait for capacity; see sleep.go.
 	dorms      []*dorm
 	dormIndex  map[string]int

@@ -38,11 +38,19 @@ func (dotProd) node(e *Engine, s *shape, n *node) int64 {
 	return int64(100 * (1 - product/2))
 }
 
-// random goes anywhere: where is a hash of the node's state and the shape.
+// random goes anywhere: where is a hash of the node's name and state, and of the
+// shape.
 type random struct{ tightest }
 
 func (random) node(e *Engine, s *shape, n *node) int64 {
-	return int64(mixed(uint64(n.id)<<40^n.version<<16^uint64(s.id)) >> 1)
+	x := uint64(14695981039346656037) // FNV-1a
+	for _, c := range []byte(n.Name) {
+		x = (x ^ uint64(c)) * 1099511628211
+	}
+	for _, c := range []byte(s.key) {
+		x = (x ^ uint64(c)) * 1099511628211
+	}
+	return int64(mixed(x^uint64(n.freeCompute())<<40^uint64(n.left(resCPU, now))) >> 1)
 }
 
 // mixed spreads the bits of x (the finaliser of MurmurHash3).

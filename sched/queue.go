@@ -13,6 +13,9 @@ type queueKey struct {
 	pools       string
 	priority    int32
 	preemptible bool
+	swappable   bool
+	turn        int // in its owner's order
+	level       int // by service, where rights depend on it
 	wants       string
 }
 
@@ -70,10 +73,14 @@ func wishLess(a, b *wish) bool {
 	return x.ID < y.ID
 }
 
-// entryLess is the order inside an owner: by priority, then submission.
+// entryLess is the order inside an owner: by priority, then by its discipline,
+// then submission.
 func entryLess(a, b *entry) bool {
 	if x, y := a.queue.key.priority, b.queue.key.priority; x != y {
 		return x > y
+	}
+	if s, t := a.queue.key.turn, b.queue.key.turn; s != t {
+		return s < t
 	}
 	return wishLess(a.queue.head, b.queue.head)
 }
@@ -171,6 +178,7 @@ func (e *Engine) reorder(q *queue) {
 	q.head = q.heap.top()
 	for _, en := range q.entries {
 		en.acct.queue.fix(en)
+		en.acct.reface()
 	}
 }
 
@@ -211,11 +219,17 @@ func (e *Engine) dequeue(x *wish) {
 }
 
 func (e *Engine) queueKey(w *workload, groups []group) queueKey {
+	pools := e.poolsOf(w)
+	key := queueKey{
+		owner: w.Owner, pools: strings.Join(pools, ","), priority: w.Priority,
+		preemptible: w.Preemptible, swappable: w.Swappable, turn: e.turn(w),
+	}
+	if e.yieldsWithin(w) || slices.ContainsFunc(pools, func(name string) bool { return e.pool(name).Surplus == ByService }) {
+		key.level = w.level
+	}
 	if len(groups) == 1 && len(groups[0].pods) == 1 {
-		return queueKey{
-			owner: w.Owner, pools: strings.Join(e.poolsOf(w), ","), priority: w.Priority,
-			preemptible: w.Preemptible, wants: groups[0].shape.single,
-		}
+		key.wants = groups[0].shape.single
+		return key
 	}
 	var wants strings.Builder
 	for _, g := range groups {
@@ -224,10 +238,8 @@ func (e *Engine) queueKey(w *workload, groups []group) queueKey {
 		wants.WriteString(strconv.Itoa(len(g.pods)))
 		wants.WriteByte(' ')
 	}
-	return queueKey{
-		owner: w.Owner, pools: strings.Join(e.poolsOf(w), ","), priority: w.Priority,
-		preemptible: w.Preemptible, wants: wants.String(),
-	}
+	key.wants = wants.String()
+	return key
 }
 
 // poolsOf returns the pools that w may use, in order of preference.
@@ -285,6 +297,7 @@ func (e *Engine) wakeEntry(en *entry) {
 			a.parent.awake.push(a)
 		}
 	}
+	en.acct.reface()
 }
 
 // rest takes en out of wherever it is: awake or asleep.
@@ -294,6 +307,7 @@ func (e *Engine) rest(en *entry) {
 		for a := en.acct; a.parent != nil && a.queue.len() == 0 && a.awake.len() == 0; a = a.parent {
 			a.parent.awake.remove(a)
 		}
+		en.acct.reface()
 	}
 	switch en.block {
 	case blockAccount:
@@ -308,10 +322,9 @@ func (e *Engine) rest(en *entry) {
 // queue's next pool be tried.
 func (e *Engine) sleep(en *entry, b block, why Reason, where *account) {
 	e.rest(en)
-	en.block, en.why, en.where, en.round = b, why, where, e.round
+	en.block, en.why, en.where, en.round = b, why, nil, e.round
 	if b == blockAccount {
-		en.sleeps = len(where.blocked)
-		where.blocked = append(where.blocked, en)
+		en.blockOn(where, why)
 	} else {
 		en.pool.admit(en)
 	}

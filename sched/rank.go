@@ -18,6 +18,7 @@ type tree struct {
 	at    []int32   // by leaf: its place there; -1 none
 	rank  []int32   // by leaf: the place of its node by name, for ties
 	score []int64   // by leaf; unfit is noScore
+	guess []bool    // by leaf: score is the most it can be; see lazy
 	slots []int64   // by leaf, in view now
 	sum   int64
 
@@ -89,6 +90,7 @@ func (e *Engine) repair(t *tree) {
 func (e *Engine) build(t *tree) {
 	n := len(t.pool.nodes)
 	t.score = slices.Grow(t.score[:0], n)[:n]
+	t.guess = slices.Grow(t.guess[:0], n)[:n]
 	t.slots = slices.Grow(t.slots[:0], n)[:n]
 	t.group = slices.Grow(t.group[:0], n)[:n]
 	t.at = slices.Grow(t.at[:0], n)[:n]
@@ -107,9 +109,9 @@ func (e *Engine) build(t *tree) {
 			}
 		}
 		if like == i {
-			t.slots[i], t.score[i], t.group[i] = e.offer(t, n)
+			e.offer(t, i)
 		} else {
-			t.slots[i], t.score[i], t.group[i] = t.slots[like], t.score[like], t.group[like]
+			t.slots[i], t.score[i], t.guess[i], t.group[i] = t.slots[like], t.score[like], t.guess[like], t.group[like]
 		}
 		t.sum += t.slots[i]
 		if t.at[i] = -1; t.score[i] != noScore {
@@ -123,39 +125,63 @@ func (e *Engine) build(t *tree) {
 	}
 }
 
-// offer is what n offers to the tree's shape now: room, score and group.
-func (e *Engine) offer(t *tree, n *node) (slots, score int64, group int32) {
-	slots = e.slots(t.shape, n, now, manySlots)
+// offer works out what the node at a leaf offers to the tree's shape now: room,
+// score (or a guess at it) and group.
+func (e *Engine) offer(t *tree, leaf int) {
+	n := t.pool.nodes[leaf]
+	t.slots[leaf], t.score[leaf], t.guess[leaf], t.group[leaf] = 0, noScore, false, 0
+	slots := e.slots(t.shape, n, now, manySlots)
 	if slots <= 0 || !t.shape.moving && !e.fits(t.shape, n, nil) {
-		return 0, noScore, 0
+		return
 	}
 	rule := e.rule(t.pool, t.shape)
 	if p, ok := rule.(pricing); ok {
-		group = p.group(e, n)
+		t.group[leaf] = p.group(e, n)
 	}
-	return slots, rule.node(e, t.shape, n), group
+	t.slots[leaf] = slots
+	if l, ok := rule.(lazy); ok {
+		t.score[leaf], t.guess[leaf] = l.most(), true
+	} else {
+		t.score[leaf] = rule.node(e, t.shape, n)
+	}
 }
 
 // rerank works out anew what the node at a leaf offers, and its rank.
 func (e *Engine) rerank(t *tree, leaf int) {
-	slots, score, group := e.offer(t, t.pool.nodes[leaf])
-	t.sum += slots - t.slots[leaf]
-	t.slots[leaf] = slots
-	x := int32(leaf)
-	if i := t.at[leaf]; i >= 0 && (score == noScore || group != t.group[leaf]) {
-		t.remove(x)
-	} else if i >= 0 && score != t.score[leaf] {
-		h := t.heaps[group]
-		t.score[leaf] = score
-		if !t.up(h, int(i)) {
+	x, i := int32(leaf), t.at[leaf]
+	slots, score, group := t.slots[leaf], t.score[leaf], t.group[leaf]
+	e.offer(t, leaf)
+	t.sum += t.slots[leaf] - slots
+	if i >= 0 && (t.score[leaf] == noScore || t.group[leaf] != group) {
+		t.remove(x, group)
+	}
+	switch {
+	case t.score[leaf] == noScore:
+	case t.at[leaf] < 0:
+		t.add(x)
+		t.up(t.heaps[t.group[leaf]], int(t.at[leaf]))
+	case t.score[leaf] != score:
+		if h := t.heaps[group]; !t.up(h, int(i)) {
 			t.down(h, int(i))
 		}
-		return
 	}
-	t.score[leaf], t.group[leaf] = score, group
-	if t.at[leaf] < 0 && score != noScore {
-		t.add(x)
-		t.up(t.heaps[group], int(t.at[leaf]))
+}
+
+// know replaces the guess at the score of a leaf by the score.
+func (e *Engine) know(t *tree, x int32) {
+	t.guess[x] = false
+	t.score[x] = e.rule(t.pool, t.shape).node(e, t.shape, t.pool.nodes[x])
+}
+
+// knowAll leaves no guesses in t.
+func (e *Engine) knowAll(t *tree) {
+	for _, h := range t.heaps {
+		for i := len(h) - 1; i >= 0; i-- {
+			if t.guess[h[i]] {
+				e.know(t, h[i])
+				t.down(h, i)
+			}
+		}
 	}
 }
 
@@ -169,9 +195,9 @@ func (t *tree) add(x int32) {
 	t.heaps[g] = append(t.heaps[g], x)
 }
 
-func (t *tree) remove(x int32) {
-	g, i := t.group[x], int(t.at[x])
-	h := t.heaps[g]
+// remove takes a leaf out of the heap of group g.
+func (t *tree) remove(x, g int32) {
+	i, h := int(t.at[x]), t.heaps[g]
 	last := len(h) - 1
 	h[i] = h[last]
 	t.at[h[i]] = int32(i)
@@ -226,21 +252,28 @@ func (t *tree) better(a, b int32) bool {
 }
 
 // top returns the leaf that is best, what the rule charges beside its score
-// included; -1 when nothing fits.
+// included; -1 when nothing fits. Of each heap it looks as far as it could have
+// the best.
 func (e *Engine) top(t *tree) int32 {
 	best, bestScore := int32(-1), int64(0)
 	p, priced := e.rule(t.pool, t.shape).(pricing)
 	priced = priced && len(t.heaps) > 1 && p.priced(e, t.pool)
+	beats := func(x int32, score int64) bool {
+		return best < 0 || score > bestScore || score == bestScore && t.rank[x] < t.rank[best]
+	}
 	for _, h := range t.heaps {
-		if len(h) == 0 {
+		for len(h) > 0 && t.guess[h[0]] && beats(h[0], t.score[h[0]]) {
+			e.know(t, h[0])
+			t.down(h, 0)
+		}
+		if len(h) == 0 || !beats(h[0], t.score[h[0]]) {
 			continue
 		}
 		score := t.score[h[0]]
 		if priced {
 			score -= p.price(e, t.shape, t.pool.nodes[h[0]])
 		}
-		if best < 0 || score > bestScore ||
-			score == bestScore && t.rank[h[0]] < t.rank[best] {
+		if beats(h[0], score) {
 			best, bestScore = h[0], score
 		}
 	}
@@ -256,6 +289,7 @@ func (e *Engine) best(t *tree, others []Placement) *node {
 		}
 		return nil
 	}
+	e.knowAll(t)
 	var order []int32
 	for i, s := range t.score {
 		if s != noScore {

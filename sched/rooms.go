@@ -1,6 +1,10 @@
 package sched
 
-import "math/bits"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
 // rooms is how much of the free parts of a node can be expected to be used,
 // given what is left of one other resource. Pods of the mix come at random,
@@ -68,7 +72,7 @@ func (e *Engine) newRooms(o *outlook, key roomsKey) *rooms {
 	for i, s := range o.mix.shapes {
 		x := take{weight: 4 * o.mix.weights[i]}
 		if key.resource < len(s.need) {
-			x.need = (s.need[key.resource] + key.unit - 1) / key.unit
+			x.need = mulDiv(s.need[key.resource], 1, key.unit, true)
 		}
 		if s.ask.Devices == 0 {
 			if x.weight /= 4; x.need == 0 {
@@ -92,7 +96,25 @@ func (e *Engine) newRooms(o *outlook, key roomsKey) *rooms {
 			r.takes = append(r.takes, x)
 		}
 	}
+	r.merge()
 	return r
+}
+
+// merge makes one of takes that differ by weight only, and sorts them, so that
+// those that do not fit come last.
+func (r *rooms) merge() {
+	slices.SortFunc(r.takes, func(a, b take) int {
+		return cmp.Or(cmp.Compare(a.parts, b.parts), cmp.Compare(a.need, b.need))
+	})
+	out := r.takes[:0]
+	for _, x := range r.takes {
+		if last := len(out) - 1; last >= 0 && out[last].parts == x.parts && out[last].need == x.need {
+			out[last].weight += x.weight
+		} else {
+			out = append(out, x)
+		}
+	}
+	r.takes = out
 }
 
 func toParts(micro int64) int64 { return (micro*partsPerGPU + GPU/2) / GPU }
@@ -126,7 +148,10 @@ func (r *rooms) look(parts, left int64) int64 {
 	}
 	var sum, weights int64
 	for _, x := range r.takes {
-		if x.parts <= parts && x.need <= left {
+		if x.parts > parts {
+			break
+		}
+		if x.need <= left {
 			weights += x.weight
 			sum += x.weight * (x.parts*GPU + r.look(parts-x.parts, left-x.need))
 		}

@@ -24,6 +24,13 @@ type pricing interface {
 	price(e *Engine, s *shape, n *node) int64
 }
 
+// lazy is a rule whose scores cost so much that they are worked out only for
+// nodes that could be the best, as the most that any can have is known.
+type lazy interface {
+	rule
+	most() int64
+}
+
 // The names of the placement rules.
 const (
 	Pack   = "pack"
@@ -75,6 +82,7 @@ const wholeWeight = 1 << 20
 type space struct {
 	version      uint64
 	milli, empty int64 // free compute on used devices; number of empty ones
+	density      int32 // 1 + the node's group for the dense rule; 0 not known
 }
 
 // room returns a node's space.

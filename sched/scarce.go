@@ -10,6 +10,7 @@ import (
 // any free device will do. A slot is a place for one such pod.
 type scarcity struct {
 	outlook *outlook
+	classes []int32 // of devices in the pool: what pods are worth goes by them
 	read    int
 	rare    []rare
 	free    []int64 // compute by leaf, in milli
@@ -43,8 +44,9 @@ func (e *Engine) scarcity(p *pool) *scarcity {
 	o := e.outlook
 	end := p.logBase + len(p.log)
 	switch {
-	case x.outlook != o || x.read < p.logBase || len(x.free) != len(p.nodes) || end-x.read > len(p.nodes)/2+8:
-		*x = scarcity{outlook: o, free: make([]int64, len(p.nodes))}
+	case x.outlook != o || !slices.Equal(x.classes, p.classes) || len(x.free) != len(p.nodes),
+		x.read < p.logBase || end-x.read > len(p.nodes)/2+8:
+		*x = scarcity{outlook: o, classes: slices.Clone(p.classes), free: make([]int64, len(p.nodes))}
 		e.findRare(x, p)
 		for leaf := range p.nodes {
 			e.recountSlots(x, p.nodes[leaf])

@@ -19,6 +19,8 @@ type search struct {
 	w    *workload
 	acct *account // that has to allow it; nil when none has to
 	pool *pool
+	view view // in which the places have to be free
+	as   hold // in which views they are taken
 	dear bool // quota or limit is short: what is charged least comes first
 	left int  // steps
 	held []*holding
@@ -34,18 +36,42 @@ const (
 // search runs inside a transaction, which the caller ends. It changes nothing
 // when it finds nothing.
 func (e *Engine) search(w *workload, en *entry, groups []group, dear bool) []*holding {
-	s := &search{e: e, w: w, acct: en.acct, pool: en.pool, dear: dear, left: searchSteps}
-	slack := func(g group) int64 { return e.tree(g.shape, s.pool).sum / int64(len(g.pods)) }
+	s := &search{
+		e: e, w: w, acct: en.acct, pool: en.pool, view: now, as: w.runningIn(), dear: dear, left: searchSteps,
+	}
+	return s.run(groups)
+}
+
+func (s *search) run(groups []group) []*holding {
+	slack := func(g group) int64 { return s.sum(g) / int64(len(g.pods)) }
 	order := slices.Clone(groups)
 	slices.SortStableFunc(order, func(a, b group) int { return cmp.Compare(slack(a), slack(b)) })
+	steps := s.left
 	found := s.place(order)
-	if e.deciding {
-		e.effort -= searchSteps - max(s.left, 0)
+	if s.e.deciding {
+		s.e.effort -= steps - max(s.left, 0)
 	}
 	if !found {
 		return nil
 	}
 	return s.held
+}
+
+// sum is how many pods of g's shape the pool has room for.
+func (s *search) sum(g group) int64 {
+	t := s.e.tree(g.shape, s.pool)
+	if s.view == later {
+		return s.e.bounds(t).sumLater
+	}
+	return t.sum
+}
+
+// slots is how many of them each node has room for, by leaf.
+func (s *search) slots(t *tree) []int64 {
+	if s.view == later {
+		return s.e.bounds(t).later
+	}
+	return t.slots
 }
 
 // place places all groups, and reports whether it could.
@@ -61,7 +87,7 @@ func (s *search) place(groups []group) bool {
 func (s *search) leavesRoom(groups []group) bool {
 	for _, g := range groups {
 		s.left--
-		if s.e.tree(g.shape, s.pool).sum < int64(len(g.pods)) {
+		if s.sum(g) < int64(len(g.pods)) {
 			return false
 		}
 	}
@@ -78,17 +104,17 @@ func (s *search) placePods(groups []group, i int, nodes []*node, from int) bool 
 	}
 	for at := from; at < len(nodes) && s.left > 0; at++ {
 		n := nodes[at]
-		if e.slots(g.shape, n, now, 1) == 0 || !e.fits(g.shape, n, placements(s.held)) {
+		if e.slots(g.shape, n, s.view, 1) == 0 || !e.fits(g.shape, n, placements(s.held)) {
 			continue
 		}
-		found := e.choices(g.shape, n, func(parts []part) bool {
+		found := e.choices(g.shape, n, s.view, func(parts []part) bool {
 			s.left -= laySteps
 			h := e.hold(g.pods[i], g.shape, n, parts)
 			if s.left <= 0 || s.forbidden(h) {
 				return false
 			}
 			m := e.mark()
-			e.put(h, s.w.runningIn())
+			e.put(h, s.as)
 			s.held = append(s.held, h)
 			if s.leavesRoom(groups[1:]) && s.placePods(groups, i+1, nodes, at) {
 				return true
@@ -117,24 +143,26 @@ func (s *search) forbidden(h *holding) bool {
 // alike, no more are listed than the group has pods.
 func (s *search) nodes(groups []group) []*node {
 	t := s.e.tree(groups[0].shape, s.pool)
-	s.left -= len(t.slots)/scanned + 1
-	var others []*tree
+	s.e.knowAll(t)
+	fits := s.slots(t)
+	s.left -= len(fits)/scanned + 1
+	var others [][]int64
 	for _, g := range groups[1:] {
-		others = append(others, s.e.tree(g.shape, s.pool))
+		others = append(others, s.slots(s.e.tree(g.shape, s.pool)))
 	}
 	type place struct{ charge, harm, score, slots int64 }
 	of := func(n *node) place {
-		p := place{score: -t.score[n.leafAt], slots: t.slots[n.leafAt]}
+		p := place{score: -max(t.score[n.leafAt], -manySlots<<32), slots: fits[n.leafAt]}
 		if s.dear {
-			p.charge = s.e.leastCharge(t.shape, n)
+			p.charge = s.e.leastCharge(t.shape, n, s.view)
 		}
 		for _, o := range others {
-			p.harm += o.slots[n.leafAt]
+			p.harm += o[n.leafAt]
 		}
 		return p
 	}
 	var out []*node
-	for leaf, fit := range t.slots {
+	for leaf, fit := range fits {
 		if fit > 0 {
 			out = append(out, s.pool.nodes[leaf])
 		}
@@ -158,10 +186,10 @@ func (s *search) nodes(groups []group) []*node {
 }
 
 // leastCharge is the least that a part of a device of n is charged to s.
-func (e *Engine) leastCharge(s *shape, n *node) int64 {
+func (e *Engine) leastCharge(s *shape, n *node, v view) int64 {
 	least := int64(0)
 	for i := range n.devices {
-		if d := &n.devices[i]; e.partsOn(s, d, now) > 0 {
+		if d := &n.devices[i]; e.partsOn(s, d, v) > 0 {
 			if c := e.cut(s, d.class).charge; least == 0 || c < least {
 				least = c
 			}
@@ -172,28 +200,28 @@ func (e *Engine) leastCharge(s *shape, n *node) int64 {
 
 // choices calls yield with the devices of n that one pod of s could have, the
 // ones by the rule of the pool first, until it says true.
-func (e *Engine) choices(s *shape, n *node, yield func([]part) bool) bool {
-	if parts := e.choose(s, n, now); parts != nil && yield(parts) {
+func (e *Engine) choices(s *shape, n *node, v view, yield func([]part) bool) bool {
+	if parts := e.choose(s, n, v); parts != nil && yield(parts) {
 		return true
 	}
 	if s.ask.Devices == 0 || s.whole || n.Counted {
 		return false // one empty device is as good as another
 	}
-	return e.combine(s, n, 0, nil, yield)
+	return e.combine(s, n, v, 0, nil, yield)
 }
 
 // combine adds devices of n from the first on to parts, in every way that
 // differs in what is left of them.
-func (e *Engine) combine(s *shape, n *node, first int, parts []part, yield func([]part) bool) bool {
+func (e *Engine) combine(s *shape, n *node, v view, first int, parts []part, yield func([]part) bool) bool {
 	if len(parts) == s.ask.Devices {
 		return yield(slices.Clone(parts))
 	}
 	for i := first; i < len(n.devices); i++ {
 		d := &n.devices[i]
-		if e.partsOn(s, d, now) == 0 || i > first && d.alike(&n.devices[i-1]) {
+		if e.partsOn(s, d, v) == 0 || i > first && d.alike(&n.devices[i-1]) {
 			continue
 		}
-		if e.combine(s, n, i+1, append(parts, newPart(int32(i), d, e.cut(s, d.class))), yield) {
+		if e.combine(s, n, v, i+1, append(parts, newPart(int32(i), d, e.cut(s, d.class))), yield) {
 			return true
 		}
 	}

@@ -19,6 +19,9 @@ func (e *Engine) setNode(n Node) error {
 		return fmt.Errorf("node %q: %d devices are more than %d", n.Name, len(n.Devices), maxDevices)
 	}
 	seen := map[string]bool{}
+	if n.HostMiB < 0 {
+		return fmt.Errorf("node %q: %d MiB of host memory are less than nothing", n.Name, n.HostMiB)
+	}
 	for _, d := range n.Devices {
 		switch {
 		case seen[d.Name]:
@@ -211,6 +214,7 @@ func (e *Engine) dropNode(name string) {
 			delete(e.foreign, id)
 		}
 	}
+	e.forgetAside(x)
 	x.gone = true
 	x.pool.reconfigured()
 	e.touch(x, false)

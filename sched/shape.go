@@ -210,3 +210,15 @@ func (e *Engine) floorCharge(s *shape, p *pool) vec {
 	charge[0] = least * int64(s.ask.Devices)
 	return charge
 }
+
+// chargeOn is the least that a pod of s is charged for devices of n, or 0 when
+// none suits.
+func (e *Engine) chargeOn(s *shape, n *node) int64 {
+	least := int64(0)
+	for i := range n.devices {
+		if c := e.cut(s, n.devices[i].class); c.ok && (least == 0 || c.charge < least) {
+			least = c.charge
+		}
+	}
+	return least * int64(s.ask.Devices)
+}

@@ -46,6 +46,18 @@ func (p *pool) discharge(en *entry) {
 	delete(p.dormIndex, d.wants)
 }
 
+// blockOn lets en, which an account forbids, sleep till that account eases.
+func (en *entry) blockOn(where *account, why Reason) {
+	en.where, en.why, en.sleeps = where, why, len(where.blocked)
+	where.blocked = append(where.blocked, en)
+}
+
+// forbidden reports whether a limit, or quota, forbids what en last asked for.
+func (en *entry) forbidden() bool {
+	where, _ := en.acct.gate(en.demand, !en.queue.key.preemptible)
+	return where != nil
+}
+
 // without takes en out of a list of sleepers, whose order means nothing.
 func without(list []*entry, en *entry) []*entry {
 	last := len(list) - 1
@@ -65,7 +77,10 @@ func (e *Engine) wakeAll(first bool) {
 			at, why := en.acct.gate(en.demand, !en.queue.key.preemptible)
 			if at == nil || why == ReasonOverLimit && e.claimAny(en.acct, en.queue.key.priority) {
 				e.wakeEntry(en)
+				continue
 			}
+			a.blocked = without(a.blocked, en) // always on one that forbids it now
+			en.blockOn(at, why)
 		}
 	}
 	e.eased = e.eased[:0]
@@ -74,7 +89,7 @@ func (e *Engine) wakeAll(first bool) {
 		if !first {
 			news.greed = p.seen.greed
 		}
-		if p.seen.prey != news.prey {
+		if p.seen.prey != news.prey || p.seen.greed != news.greed {
 			e.wakeLimited(p)
 		}
 		if p.seen != news || p.crowded {
@@ -112,6 +127,7 @@ func (e *Engine) wakeFirst(p *pool, d *dorm) {
 	for _, en := range d.sleepers {
 		switch {
 		case en.round == e.round: // tried since anything last changed
+		case en.why == ReasonOverLimit && en.forbidden(): // needs more than room
 		case best == nil:
 			best = en
 		default:
@@ -206,6 +222,9 @@ func (e *Engine) claimAny(acct *account, priority int32) bool {
 // mayEver is claimAny without its memory: at some level, a sibling borrows, and
 // there is quota left, or a better claim to the surplus.
 func (a *account) mayEver() bool {
+	if a.above(0) > 0 {
+		return true
+	}
 	for x := a; x.parent != nil; x = x.parent {
 		owed := false
 		for i, q := range x.quota {
@@ -215,8 +234,9 @@ func (a *account) mayEver() bool {
 			if y == x || !y.borrowing() {
 				continue
 			}
-			if owed || x.priority > y.priority || x.priority == y.priority && x.weight > 0 &&
-				ratioLess(x.standing(x.used, false), x.weight, y.standing(y.used, false), y.weight) {
+			if owed || x.priority > y.priority || a.pool.Surplus == ByService && y.above(0) > 0 ||
+				a.pool.Surplus != ByService && x.priority == y.priority && x.weight > 0 &&
+					ratioLess(x.standing(x.used, false), x.weight, y.standing(y.used, false), y.weight) {
 				return true
 			}
 		}

@@ -15,6 +15,10 @@ type unit struct {
 	standing int64 // of its owner, the more it borrows the higher
 	charge   vec
 	lost     int64 // milli-GPU-seconds of work thrown away
+	spared   Time  // until when other borrowers leave it alone
+	level    int   // by service, where it matters
+	kept     bool  // it is suspended and not evicted
+	gentle   bool  // it may not be evicted
 }
 
 // asker is a workload that looks for victims.
@@ -24,6 +28,7 @@ type asker struct {
 	acct   *account
 	pool   *pool
 	demand vec  // what is still to be placed
+	owed   bool // some of its owners are within quota
 	moving bool // looks for pods to move, not to evict
 	placed []Placement
 }
@@ -36,14 +41,17 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return unit{}, false
 	}
 	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
-	if h.pod.state == promised { // a place that is only promised costs nobody any work
+	if !a.moving && a.vainly(&u) {
+		return unit{}, false
+	}
+	if h.pod.state == promised && !w.breaksWithout(w.booking) { // a place that is only promised costs nobody any work
 		u.held = w.booking.holdings
 		for _, x := range u.held {
 			u.charge.add(x.charge)
 		}
 		return u, !a.moving && a.mayTake(&u)
 	}
-	if w.later <= w.Min && w.Min > 1 {
+	if w.Min > 1 && (h.pod.state == promised || w.later <= w.Min) {
 		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
 	}
 	for _, x := range u.held {
@@ -55,14 +63,31 @@ func (a *asker) unit(h *holding) (unit, bool) {
 			a.e.preyAt = earliest(a.e.preyAt, until)
 			return unit{}, false
 		}
+		u.spared = max(u.spared, a.pool.spares(x.pod.since))
 		u.charge.add(x.charge)
 		u.lost += max(x.charge[0], 1000) / 1000 * (int64(a.e.now-x.pod.since) / 1000)
+	}
+	if a.pool.Surplus == ByService || u.acct == a.acct && a.e.yieldsWithin(w) {
+		u.level = w.level
 	}
 	if a.moving {
 		u.rule = Consolidate
 		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil && !w.Suspended // whose successor would not start
 	}
-	return u, a.mayTake(&u)
+	if !a.mayTake(&u) {
+		return u, false
+	}
+	if u.kept = u.kept || u.keepable(); u.kept {
+		u.lost = 0
+	}
+	return u, true
+}
+
+// breaksWithout reports whether w is a gang that runs, and reaches its minimum
+// only with what it is promised.
+func (w *workload) breaksWithout(b *booking) bool {
+	n := len(b.holdings)
+	return w.Min > 1 && n < w.later && w.later-n < w.Min
 }
 
 // mayTake applies the rules of reclaim and preemption to u. They put what is
@@ -76,10 +101,15 @@ func (a *asker) unit(h *holding) (unit, bool) {
 // keeps it within its quota; beyond that, x and y divide surplus: a higher band
 // takes from a lower one, and inside a band x takes while it ends up with no
 // more borrowed per weight than y is left with. The less important work of the
-// victim's project does not count as left: it would have to go first.
+// victim's project does not count as left: it would have to go first. And
+// inside a band what started is left alone for the pool's SurplusRuntime:
+// evening out is worth no more than what it stops.
 func (a *asker) mayTake(u *unit) bool {
 	if u.acct == a.acct {
 		u.rule = Preempt
+		if a.w.Priority == u.w.Priority && a.e.yieldsWithin(a.w) {
+			return a.outserves(u)
+		}
 		return a.w.Priority > u.w.Priority && a.acct.mayPreempt(a.w.Priority, a.demand, u.charge)
 	}
 	u.rule = Reclaim
@@ -110,9 +140,29 @@ func (a *asker) mayTake(u *unit) bool {
 	if x.priority != y.priority {
 		return x.priority > y.priority
 	}
+	if a.pool.Surplus == ByService {
+		return a.outserves(u)
+	}
 	left := y.standing(y.used.minus(gone), false)
-	return x.weight > 0 && ratioLess(x.standing(x.used, false), x.weight, left, y.weight) &&
-		ratioCmp(x.standing(after, false), x.weight, left, y.weight) <= 0
+	if x.weight == 0 || !ratioLess(x.standing(x.used, false), x.weight, left, y.weight) ||
+		ratioCmp(x.standing(after, false), x.weight, left, y.weight) > 0 {
+		return false
+	}
+	if u.spared > a.e.now {
+		a.e.preyAt = earliest(a.e.preyAt, u.spared)
+		return false
+	}
+	return true
+}
+
+// spares returns until when what started then is left alone by other borrowers:
+// a whole second, so that those who wait are looked at once a second, however
+// many borrowers start in it.
+func (p *pool) spares(since Time) Time {
+	if p.SurplusRuntime == 0 {
+		return 0
+	}
+	return (since + Time(p.SurplusRuntime) + 999) / 1000 * 1000
 }
 
 // mayPreempt reports whether work of a priority that asks for demand may take
@@ -160,8 +210,10 @@ func (e *Engine) take(u *unit) {
 // cost compares ways to make room: fewer workloads first, from whoever borrows
 // most, of the least priority and with the least work lost.
 type cost struct {
+	evicts   int // of units that are not just suspended
 	preempts int
 	units    int
+	level    int
 	standing int64
 	priority int32
 	lost     int64
@@ -169,9 +221,11 @@ type cost struct {
 }
 
 func costOf(units []unit) cost {
-	c := cost{units: len(units), standing: perTrillion}
+	c := cost{units: len(units), level: levels, standing: perTrillion}
 	for i := range units {
 		u := &units[i]
+		c.level = min(c.level, u.level)
+		c.evicts += b2i(u.w.Swappable && !u.kept)
 		if u.rule == Preempt {
 			c.preempts++
 		} else {
@@ -189,8 +243,10 @@ func costOf(units []unit) cost {
 func costCmp(a, b cost) int {
 	return cmp.Or(
 		cmp.Compare(min(a.units, 1), min(b.units, 1)),
+		cmp.Compare(a.evicts, b.evicts),
 		cmp.Compare(a.preempts, b.preempts),
 		cmp.Compare(a.units, b.units),
+		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
 		cmp.Compare(a.priority, b.priority),
 		cmp.Compare(a.lost, b.lost),
@@ -200,7 +256,9 @@ func costCmp(a, b cost) int {
 
 func unitCmp(a, b unit) int {
 	return cmp.Or(
+		boolCmp(a.w.Swappable && !a.kept, b.w.Swappable && !b.kept),
 		cmp.Compare(b.rule, a.rule), // reclaim before preempt
+		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
 		cmp.Compare(a.w.Priority, b.w.Priority),
 		cmp.Compare(a.lost, b.lost),
@@ -237,7 +295,7 @@ func (a *asker) couldClear(s *shape, n *node) bool {
 func (a *asker) mayLend(h *holding) bool {
 	acct := h.acct()
 	if acct == a.acct {
-		return h.w.Priority < a.w.Priority
+		return h.w.Priority < a.w.Priority || h.w.Priority == a.w.Priority && a.e.yieldsWithin(a.w)
 	}
 	return acct.used.over(acct.quota, a.demand)
 }
@@ -262,18 +320,11 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 			return []unit{u}, true
 		}
 	}
-	var marks []unit
-	fit := false
-	for _, u := range all {
-		again, ok := a.unit(u.held[0]) // earlier ones may have changed its right
-		if !ok {
-			continue
-		}
-		e.take(&again)
-		marks = append(marks, again)
-		if fit = e.slots(s, n, later, 1) > 0; fit {
-			break
-		}
+	enough := func() bool { return e.slots(s, n, later, 1) > 0 }
+	marks, refused, fit := a.takeUntil(all, enough)
+	for i := 0; i < len(refused) && !fit; i++ {
+		e.back(start)
+		marks, _, fit = a.takeUntil(slices.Insert(slices.Clone(all), 0, refused[i]), enough)
 	}
 	if !fit {
 		e.back(start)
@@ -285,6 +336,25 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 		return lean, true
 	}
 	return marks, true
+}
+
+// takeUntil takes units one after the other until it is enough. It passes over
+// those, and returns them, to which the asker has no right any more with what
+// it took before.
+func (a *asker) takeUntil(units []unit, enough func() bool) (taken, refused []unit, ok bool) {
+	for _, u := range units {
+		again, ok := a.unit(u.held[0])
+		if !ok {
+			refused = append(refused, u)
+			continue
+		}
+		a.e.take(&again)
+		taken = append(taken, again)
+		if enough() {
+			return taken, refused, true
+		}
+	}
+	return taken, refused, false
 }
 
 // unitsOn lists what the asker may stop on n, what it should stop first first.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // This file turns numbers into the words of explanations.
@@ -176,6 +177,12 @@ func (s *shape) deviceTitle() string {
 		return "a GPU of the needed size"
 	}
 	return "a GPU of model " + strings.Join(s.ask.Models, " or ")
+}
+
+// until reads "for another 90 s, until 2026-11-22 12:05:00 UTC".
+func (e *Engine) until(t Time) string {
+	return fmt.Sprintf("for another %d s, until %s", (t-e.now+999)/1000,
+		time.UnixMilli(int64(t)).UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
 // models lists the models of a pool's devices.

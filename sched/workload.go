@@ -20,6 +20,12 @@ type workload struct {
 
 	wishes []*wish // what wants() said when w was last requeued
 
+	served int64 // GPU time (ms) in runs that ended
+	level  int   // by service
+	rises  Time  // when it reaches the next level
+	riseAt int   // place in Engine.rising; -1 when out
+	fills  stock // what it stands for in its account
+
 	listings []*listing // where it is listed as one that may give way
 	accts    []*account // who pays for it, by pool.index; found by pool.accountOf
 
@@ -49,6 +55,7 @@ type pod struct {
 	// grant is what a lost pod held, and wasLeaving whether it was being stopped.
 	grant      Grant
 	wasLeaving bool
+	aside      *aside // its state, while it is suspended and until it runs again
 }
 
 // held returns the holdings of w's granted and promised pods, in order of ID.

@@ -49,10 +49,15 @@ func (p *Project) NamespaceNames() []string {
 
 // Pool returns the node pool as the engine takes it.
 func (p *NodePool) Pool() sched.Pool {
+	spared := DefaultSurplusRuntime
+	if d := p.Spec.SurplusRuntime; d != nil {
+		spared = max(d.Duration, 0)
+	}
 	return sched.Pool{
-		Name:         p.Name,
-		GPUPlacement: string(p.Spec.Placement.GPU),
-		CPUPlacement: string(p.Spec.Placement.CPU),
+		Name:           p.Name,
+		GPUPlacement:   string(p.Spec.Placement.GPU),
+		CPUPlacement:   string(p.Spec.Placement.CPU),
+		SurplusRuntime: spared.Milliseconds(),
 	}
 }
 

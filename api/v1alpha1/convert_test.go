@@ -134,8 +134,22 @@ func TestPoolOf(t *testing.T) {
 			t.Errorf("a node with labels %v is in %s, want %s", c.labels, got, c.want)
 		}
 	}
-	if got, want := pools[2].Pool(), (sched.Pool{Name: "default", GPUPlacement: "spread"}); got != want {
+	if got, want := pools[2].Pool(), (sched.Pool{Name: "default", GPUPlacement: "spread", SurplusRuntime: 300_000}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestSurplusRuntime(t *testing.T) {
+	for spec, want := range map[string]int64{
+		"{}":                      300_000,
+		"{surplusRuntime: 0s}":    0,
+		"{surplusRuntime: 500ms}": 500,
+		"{surplusRuntime: 1h30m}": 5_400_000,
+		"{surplusRuntime: -5m}":   0, // no API server lets it in
+	} {
+		if got := read[NodePool](t, "{metadata: {name: default}, spec: "+spec+"}").Pool().SurplusRuntime; got != want {
+			t.Errorf("%s: got %d ms, want %d", spec, got, want)
+		}
 	}
 }
 
@@ -237,4 +251,14 @@ func rational(q resource.Quantity) *big.Rat {
 		panic(q.AsDec().String())
 	}
 	return r
+}
+
+// A rule that the engine does not know would be refused after the API let it in.
+func TestEngineKnowsTheRules(t *testing.T) {
+	for _, rule := range []PlacementRule{Pack, Spread, FGD, Dense} {
+		pool := NodePool{Spec: NodePoolSpec{Placement: Placement{GPU: rule}}}
+		if err := sched.New(sched.Config{}).Apply(sched.PoolSet{Pool: pool.Pool()}); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -8,6 +10,10 @@ import (
 // DefaultPool is the pool of every node that no NodePool selects. It needs no
 // object; a NodePool of this name sets how the pool is placed in.
 const DefaultPool = "default"
+
+// DefaultSurplusRuntime is the spec.surplusRuntime of a pool that has none
+// written, or no object.
+const DefaultSurplusRuntime = 5 * time.Minute
 
 // NodePool is a named set of nodes. A node that several pools select belongs
 // to the first of them by name.
@@ -44,6 +50,18 @@ type NodePoolSpec struct {
 	// +optional
 	Placement Placement `json:"placement,omitempty,omitzero"`
 
+	// surplusRuntime is how long started work on borrowed quota is left alone
+	// by others of the same priority who would borrow in its place; "0s" is not
+	// at all. Who is within quota does not wait for it, and neither does a
+	// higher priority.
+	// +optional
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="size(self) > 0 && self.matches('^([0-9]{1,6}([.][0-9]{1,3})?h)?([0-9]{1,5}([.][0-9]{1,3})?m)?([0-9]{1,7}([.][0-9]{1,3})?s)?([0-9]{1,7}ms)?$')",message="write hours, minutes and seconds such as \"5m\" or \"1h30m\", or \"0s\" for none"
+	SurplusRuntime *metav1.Duration `json:"surplusRuntime,omitempty"`
+
 	// pricePerGPUHour is what one GPU of the pool costs an hour, in a currency
 	// of your choice; it is shown, and decides nothing.
 	// +optional
@@ -65,17 +83,21 @@ const (
 	Spread PlacementRule = "spread"
 	// FGD takes the node where the least room becomes useless to other work.
 	FGD PlacementRule = "fgd"
+	// Dense takes the place that costs the pods to come the least.
+	Dense PlacementRule = "dense"
 )
 
 // Placement is how pods are placed in a pool.
 type Placement struct {
-	// gpu is for pods with GPUs: pack, spread or fgd.
+	// gpu is for pods with GPUs: pack, spread, fgd or dense. The last two place
+	// pods without GPUs as well.
 	// +optional
 	// +kubebuilder:default=pack
-	// +kubebuilder:validation:Enum=pack;spread;fgd
+	// +kubebuilder:validation:Enum=pack;spread;fgd;dense
 	GPU PlacementRule `json:"gpu,omitempty"`
 
-	// cpu is for pods without GPUs: pack or spread.
+	// cpu is for pods without GPUs: pack or spread. It says nothing where gpu is
+	// fgd or dense.
 	// +optional
 	// +kubebuilder:default=pack
 	// +kubebuilder:validation:Enum=pack;spread

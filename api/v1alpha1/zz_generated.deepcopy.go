@@ -220,6 +220,11 @@ func (in *NodePoolSpec) DeepCopyInto(out *NodePoolSpec) {
 		}
 	}
 	out.Placement = in.Placement
+	if in.SurplusRuntime != nil {
+		in, out := &in.SurplusRuntime, &out.SurplusRuntime
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.PricePerGPUHour != nil {
 		in, out := &in.PricePerGPUHour, &out.PricePerGPUHour
 		x := (*in).DeepCopy()

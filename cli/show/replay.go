@@ -17,14 +17,14 @@ type Replay struct{ *replay.Report }
 // Write prints the figures of all jobs, then those of each tenant, then what
 // quotas cost.
 func (r Replay) Write(w io.Writer, p text.Palette) error {
-	all := text.NewTable("PLAN", ">GPUS", ">IN USE", ">JOBS", ">MEAN WAIT", ">P99", ">MEAN TIME", ">EVICTIONS", ">LOST", ">JAIN")
+	all := text.NewTable("PLAN", ">GPUS", ">IN USE", ">JOBS", ">MEAN WAIT", ">P99", ">MEAN TIME", ">SWAPS", ">EVICTIONS", ">LOST", ">JAIN")
 	was := r.Static
 	all.Add("static", strconv.FormatInt(was.GPUs, 10), perCent(100*was.Utilisation), strconv.Itoa(r.Jobs),
-		seconds(was.Wait.Mean), seconds(was.Wait.P99), seconds(was.Completion.Mean), "0", perCent(0), "")
+		seconds(was.Wait.Mean), seconds(was.Wait.P99), seconds(was.Completion.Mean), "0", "0", perCent(0), "")
 	if r.Plan != "static" {
 		all.Add(r.Plan, strconv.FormatInt(r.GPUs, 10), perCent(100*r.Utilisation), strconv.Itoa(r.Jobs),
 			seconds(r.Wait.Mean), seconds(r.Wait.P99), seconds(r.Completion.Mean),
-			strconv.Itoa(r.Evictions), perCent(r.Lost), strconv.FormatFloat(r.Jain, 'f', 3, 64))
+			strconv.Itoa(r.Swaps), strconv.Itoa(r.Evictions), perCent(r.Lost), strconv.FormatFloat(r.Jain, 'f', 3, 64))
 	}
 	steps := []func() error{
 		func() error { return all.Write(w, p) },
@@ -51,15 +51,22 @@ func line(w io.Writer, text string) error {
 }
 
 func (r Replay) tenants() *text.Table {
-	t := text.NewTable("TENANT", ">QUOTA", ">JOBS", ">GPU HOURS", ">MEAN WAIT", ">P99", ">BOUND", ">EVICTIONS", ">LOST")
+	t := text.NewTable("TENANT", ">QUOTA", ">WEIGHT", ">JOBS", ">GPU HOURS", ">MEAN WAIT", ">P99", ">BOUND",
+		">SWAPS", ">EVICTIONS", ">LOST")
 	for _, x := range r.Tenants {
-		wait := text.Cell{Text: seconds(x.Wait.Mean)}
-		if slices.Contains(r.Worse, x.Name) {
-			wait.Paint = text.Bad
+		row := []text.Cell{}
+		for _, word := range []string{
+			x.Name, strconv.FormatInt(x.Quota, 10), strconv.FormatInt(x.Weight, 10), strconv.Itoa(x.Jobs),
+			strconv.FormatFloat(x.GPUHours, 'f', 0, 64), seconds(x.Wait.Mean), seconds(x.Wait.P99), seconds(x.Bound),
+			strconv.Itoa(x.Swaps), strconv.Itoa(x.Evictions), perCent(x.Lost),
+		} {
+			row = append(row, text.Cell{Text: word})
 		}
-		t.AddCells(text.Cell{Text: x.Name}, text.Cell{Text: strconv.FormatInt(x.Quota, 10)}, text.Cell{Text: strconv.Itoa(x.Jobs)},
-			text.Cell{Text: strconv.FormatFloat(x.GPUHours, 'f', 0, 64)}, wait, text.Cell{Text: seconds(x.Wait.P99)},
-			text.Cell{Text: seconds(x.Bound)}, text.Cell{Text: strconv.Itoa(x.Evictions)}, text.Cell{Text: perCent(x.Lost)})
+		if slices.Contains(r.Worse, x.Name) {
+			const meanWait = 5
+			row[meanWait].Paint = text.Bad
+		}
+		t.AddCells(row...)
 	}
 	return t
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/weir-gpu/weir/kube/watch"
 	"github.com/weir-gpu/weir/kube/workload"
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/learn"
 )
 
 // Reader reads clusters as the live scheduler does: the same objects, from the
@@ -52,15 +53,23 @@ func (r Reader) Read(ctx context.Context, now time.Time) (*View, error) {
 
 // FromObjects builds a view of objects, wherever they are from.
 func FromObjects(now time.Time, objects []runtime.Object, sc state.Config, ec sched.Config) *View {
-	st, ledger, engine := state.New(sc), NewLedger(), sched.New(ec)
+	st, ledger, engine, pods := state.New(sc), NewLedger(), sched.New(ec), learn.NewFollower()
 	var refused []Problem // the live scheduler goes on without them, too
+	tell := func(ev sched.Event) {
+		if err := engine.Apply(ev); err != nil {
+			refused = append(refused, Problem{"Event", fmt.Sprintf("%T", ev), err.Error()})
+			return
+		}
+		pods.Told(ev)
+	}
 	for _, obj := range objects {
 		for _, ev := range st.Set(obj) {
 			ledger.Apply(ev)
-			if err := engine.Apply(ev); err != nil {
-				refused = append(refused, Problem{"Event", fmt.Sprintf("%T", ev), err.Error()})
-			}
+			tell(ev)
 		}
+	}
+	if ev, ok := pods.Due(); ok {
+		tell(ev)
 	}
 	v := Build(now, ledger, foresee(engine, now), func(id string) string {
 		p, ok := st.Pod(id)

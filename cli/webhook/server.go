@@ -20,6 +20,7 @@ import (
 	"time"
 
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -35,6 +36,7 @@ import (
 type Server struct {
 	log     *slog.Logger
 	kube    kubernetes.Interface
+	weir    rest.Interface // of Weir's own kinds; nil in tests without them
 	feed    *watch.Feed
 	handler http.Handler
 	ready   atomic.Bool
@@ -72,7 +74,7 @@ func New(config *rest.Config, log *slog.Logger) (*Server, error) {
 		}
 	}
 	s := newServer(log, kube)
-	s.feed = watch.New(log, sources...)
+	s.weir, s.feed = weir, watch.New(log, sources...)
 	return s, nil
 }
 
@@ -94,6 +96,7 @@ func (s *Server) config(templates *admit.Templates) admit.Config {
 	return admit.Config{
 		ProjectOf: func(namespace string) string { return locked(s, func() string { return s.state.ProjectOf(namespace) }) },
 		Owners:    s.owners,
+		Look:      s.look,
 		NodePools: func() []string { return locked(s, func() []string { return sortedKeys(s.pools) }) },
 		Overlaps:  s.overlaps,
 		Room:      func() admit.Room { return locked(s, s.room.sum) },
@@ -104,6 +107,20 @@ func (s *Server) config(templates *admit.Templates) admit.Config {
 		Templates: templates,
 		Log:       s.log,
 	}
+}
+
+// soon bounds a look at the API server, which itself waits for the answer to the
+// review, two seconds at the least.
+const soon = time.Second
+
+// look finds one of Weir's objects at the API server itself.
+func (s *Server) look(ctx context.Context, resource, name string, into runtime.Object) bool {
+	if s.weir == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	return s.weir.Get().Resource(resource).Name(name).Do(ctx).Into(into) == nil
 }
 
 func locked[T any](s *Server, read func() T) T {

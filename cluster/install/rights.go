@@ -66,7 +66,9 @@ func weirRules() []rbacv1.PolicyRule {
 		may("events.k8s.io", one("events"), "create"),
 		may(v1alpha1.GroupVersion.Group,
 			[]string{"departments/status", "projects/status", "nodepools/status", "workloadrules/status"}, "patch"),
-		// Admission: a template for each shape, and where the webhook is.
+		// Admission: what was made a moment ago, a template for each shape, and
+		// where the webhook is.
+		may(v1alpha1.GroupVersion.Group, []string{"departments", "projects", "nodepools"}, "get"),
 		may("resource.k8s.io", one("resourceclaimtemplates"), "get", "create"),
 		named(may("admissionregistration.k8s.io",
 			[]string{"mutatingwebhookconfigurations", "validatingwebhookconfigurations"}, "get", "update"), admit.Name),

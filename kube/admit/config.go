@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
@@ -20,6 +21,11 @@ type Config struct {
 	ProjectOf func(namespace string) string
 	// Owners returns all departments and projects; they are not changed.
 	Owners func() ([]v1alpha1.Department, []v1alpha1.Project)
+	// Look finds a department, project or node pool at the API server itself, and
+	// reports whether it is there: what was made a moment ago may not have been
+	// seen yet. It is asked before anything is refused because of such an object.
+	// nil looks nowhere.
+	Look func(ctx context.Context, resource, name string, into runtime.Object) bool
 	// NodePools returns the names of the node pools, the default one included.
 	NodePools func() []string
 	// Overlaps says, a sentence each, which nodes of a node pool other pools

@@ -18,9 +18,9 @@ func (h *handler) judge(ctx context.Context, r *admissionv1.AdmissionRequest) ve
 	case r.Kind.Group == "" && r.Kind.Kind == "Pod":
 		return h.judgePod(ctx, r)
 	case r.Kind.Group == v1alpha1.GroupVersion.Group:
-		return h.judgeOwn(r)
+		return h.judgeOwn(ctx, r)
 	case r.Operation == admissionv1.Create || r.Operation == admissionv1.Update:
-		return h.judgeMaker(r)
+		return h.judgeMaker(ctx, r)
 	}
 	return verdict{}
 }
@@ -37,7 +37,7 @@ func (h *handler) judgePod(ctx context.Context, r *admissionv1.AdmissionRequest)
 	}
 	pod.Namespace = r.Namespace
 	v := verdict{warnings: warnings(&pod)}
-	found, err := h.examine(&pod)
+	found, err := h.examine(ctx, &pod)
 	if err != nil || !found.ours {
 		v.err = err
 		return v

@@ -2,6 +2,7 @@ package admit
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"reflect"
 
@@ -18,7 +19,7 @@ import (
 
 // judgeMaker answers for objects that make pods, so that who writes a Job is
 // told at once and not by pods that never come.
-func (h *handler) judgeMaker(r *admissionv1.AdmissionRequest) verdict {
+func (h *handler) judgeMaker(ctx context.Context, r *admissionv1.AdmissionRequest) verdict {
 	obj := &unstructured.Unstructured{}
 	if err := obj.UnmarshalJSON(r.Object.Raw); err != nil {
 		return verdict{err: fmt.Errorf("the object in the request cannot be read (%w); send it as the API server does", err)}
@@ -34,18 +35,18 @@ func (h *handler) judgeMaker(r *admissionv1.AdmissionRequest) verdict {
 	if rule == nil {
 		return verdict{}
 	}
-	v := h.verdictOn(obj, rule, r)
+	v := h.verdictOn(ctx, obj, rule, r)
 	if v.err == nil || r.Operation != admissionv1.Update {
 		return v
 	}
-	if old := h.onOld(r, rule); old.err != nil && old.err.Error() == v.err.Error() {
+	if old := h.onOld(ctx, r, rule); old.err != nil && old.err.Error() == v.err.Error() {
 		return verdict{warnings: append(v.warnings, v.err.Error())} // not of this change's making
 	}
 	return v
 }
 
 // verdictOn answers for one state of the object that a request is about.
-func (h *handler) verdictOn(obj *unstructured.Unstructured, rule *workload.Rule,
+func (h *handler) verdictOn(ctx context.Context, obj *unstructured.Unstructured, rule *workload.Rule,
 	r *admissionv1.AdmissionRequest,
 ) verdict {
 	if r.Kind.Kind == "CronJob" {
@@ -54,7 +55,7 @@ func (h *handler) verdictOn(obj *unstructured.Unstructured, rule *workload.Rule,
 	if obj.GetNamespace() == "" {
 		obj.SetNamespace(r.Namespace)
 	}
-	slips, err := h.checkMaker(obj, rule)
+	slips, err := h.checkMaker(ctx, obj, rule)
 	if err != nil {
 		err = fmt.Errorf("%s %s/%s: %s", r.Kind.Kind, obj.GetNamespace(), cmp.Or(obj.GetName(), obj.GetGenerateName()),
 			sentence(err))
@@ -63,12 +64,12 @@ func (h *handler) verdictOn(obj *unstructured.Unstructured, rule *workload.Rule,
 }
 
 // onOld answers for the object as it is before an update.
-func (h *handler) onOld(r *admissionv1.AdmissionRequest, rule *workload.Rule) verdict {
+func (h *handler) onOld(ctx context.Context, r *admissionv1.AdmissionRequest, rule *workload.Rule) verdict {
 	old := &unstructured.Unstructured{}
 	if err := old.UnmarshalJSON(r.OldObject.Raw); err != nil {
 		return verdict{}
 	}
-	return h.verdictOn(old, rule, r)
+	return h.verdictOn(ctx, old, rule, r)
 }
 
 // jobOf returns the Job that a CronJob makes.
@@ -84,7 +85,8 @@ func jobOf(cron *unstructured.Unstructured) *unstructured.Unstructured {
 }
 
 // checkMaker examines the pods that an object makes.
-func (h *handler) checkMaker(obj *unstructured.Unstructured, rule *workload.Rule) ([]string, error) {
+func (h *handler) checkMaker(ctx context.Context, obj *unstructured.Unstructured, rule *workload.Rule,
+) ([]string, error) {
 	words, err := ask.ReadWords(obj)
 	if err != nil {
 		return nil, err
@@ -103,7 +105,7 @@ func (h *handler) checkMaker(obj *unstructured.Unstructured, rule *workload.Rule
 	if err := h.misplaced(obj, pods[0]); err != nil {
 		return slips, err
 	}
-	g, err := h.gang(obj, pods)
+	g, err := h.gang(ctx, obj, pods)
 	if err != nil || !g.ours {
 		return slips, err
 	}
@@ -163,7 +165,7 @@ func (g gang) pods() int {
 
 // gang examines the pods that an object makes, those of its first gang where
 // it makes several.
-func (h *handler) gang(obj metav1.Object, pods []*corev1.Pod) (gang, error) {
+func (h *handler) gang(ctx context.Context, obj metav1.Object, pods []*corev1.Pod) (gang, error) {
 	var g gang
 	var last *corev1.Pod
 	for _, pod := range pods {
@@ -174,7 +176,7 @@ func (h *handler) gang(obj metav1.Object, pods []*corev1.Pod) (gang, error) {
 			g.crews[len(g.crews)-1].pods++
 			continue
 		}
-		f, err := h.examine(bare(pod), obj)
+		f, err := h.examine(ctx, bare(pod), obj)
 		if err != nil {
 			return gang{}, err
 		}

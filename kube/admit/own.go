@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,13 +16,13 @@ import (
 )
 
 // judgeOwn answers for Weir's own objects: what their schemas cannot say.
-func (h *handler) judgeOwn(r *admissionv1.AdmissionRequest) verdict {
+func (h *handler) judgeOwn(ctx context.Context, r *admissionv1.AdmissionRequest) verdict {
 	if r.SubResource != "" {
 		return verdict{}
 	}
 	switch r.Kind.Kind {
 	case "Department", "Project":
-		return h.judgeTree(r)
+		return h.judgeTree(ctx, r)
 	case "NodePool":
 		return h.judgePool(r)
 	case "WorkloadRule":
@@ -68,8 +69,28 @@ func (h *handler) judgePool(r *admissionv1.AdmissionRequest) verdict {
 // judgeTree refuses a change of the owner tree that brings a problem. Problems
 // that are there already do not stand in its way. Deleting is never refused,
 // as whole trees are deleted from either end; who loses a parent is told.
-func (h *handler) judgeTree(r *admissionv1.AdmissionRequest) verdict {
+func (h *handler) judgeTree(ctx context.Context, r *admissionv1.AdmissionRequest) verdict {
 	departments, projects := h.cfg.Owners()
+	added, err := problems(departments, projects, r)
+	if err != nil || len(added) == 0 {
+		return verdict{err: err}
+	}
+	if r.Operation == admissionv1.Delete {
+		return verdict{warnings: []string{added[0].String()}}
+	}
+	if late := h.parentOf(ctx, r); late != nil { // it may have been made, or changed, a moment ago
+		seen := func(d v1alpha1.Department) bool { return d.Name == late.Name }
+		departments = slices.DeleteFunc(slices.Clone(departments), seen)
+		if added, err = problems(append(departments, *late), projects, r); err != nil || len(added) == 0 {
+			return verdict{err: err}
+		}
+	}
+	return verdict{err: errors.New(added[0].String())}
+}
+
+// problems are those that a request brings into the owner tree.
+func problems(departments []v1alpha1.Department, projects []v1alpha1.Project, r *admissionv1.AdmissionRequest,
+) ([]tree.Problem, error) {
 	before := tree.Check(departments, projects)
 	var err error
 	if r.Kind.Kind == "Department" {
@@ -78,16 +99,9 @@ func (h *handler) judgeTree(r *admissionv1.AdmissionRequest) verdict {
 		projects, err = changed(projects, r, func(p *v1alpha1.Project) string { return p.Name })
 	}
 	if err != nil {
-		return verdict{err: err}
+		return nil, err
 	}
-	added := tree.Added(before, tree.Check(departments, projects))
-	if len(added) == 0 {
-		return verdict{}
-	}
-	if r.Operation == admissionv1.Delete {
-		return verdict{warnings: []string{added[0].String()}}
-	}
-	return verdict{err: errors.New(added[0].String())}
+	return tree.Added(before, tree.Check(departments, projects)), nil
 }
 
 // changed returns the objects as they are after the request.

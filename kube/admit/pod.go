@@ -26,7 +26,7 @@ type finding struct {
 
 // examine reads a pod, or a template of pods of the given makers, and checks
 // all that does not depend on the size of the cluster.
-func (h *handler) examine(pod *corev1.Pod, makers ...metav1.Object) (finding, error) {
+func (h *handler) examine(ctx context.Context, pod *corev1.Pod, makers ...metav1.Object) (finding, error) {
 	if !eligible(pod) {
 		return finding{}, nil
 	}
@@ -36,10 +36,13 @@ func (h *handler) examine(pod *corev1.Pod, makers ...metav1.Object) (finding, er
 	}
 	share := ask.ShareWord(pod)
 	project := cmp.Or(words.Project, h.cfg.ProjectOf(pod.Namespace))
+	if project == "" && wantsWeir(pod, share) {
+		project = h.ownProject(ctx, pod.Namespace)
+	}
 	if project == "" {
 		return finding{}, h.noProject(pod, share)
 	}
-	if err := h.known(project, words, pod.Namespace); err != nil {
+	if err := h.known(ctx, project, words, pod.Namespace); err != nil {
 		return finding{}, err
 	}
 	a, err := ask.FromPod(pod, h.cfg.Claims)
@@ -71,18 +74,18 @@ func eligible(pod *corev1.Pod) bool {
 	return pod.Spec.NodeName == ""
 }
 
+// wantsWeir reports whether nobody but Weir would do for the pod.
+func wantsWeir(pod *corev1.Pod, share string) bool {
+	return share != "" || pod.Spec.SchedulerName == ask.SchedulerName
+}
+
 // noProject refuses pods that ask for Weir where there is no project, and lets
 // others pass.
 func (h *handler) noProject(pod *corev1.Pod, share string) error {
-	field := ""
-	switch {
-	case share != "":
-		field = share
-	case pod.Spec.SchedulerName == ask.SchedulerName:
-		field = "spec.schedulerName " + ask.SchedulerName
-	default:
+	if !wantsWeir(pod, share) {
 		return nil
 	}
+	field := cmp.Or(share, "spec.schedulerName "+ask.SchedulerName)
 	return fmt.Errorf("%s is for pods of a project and namespace %q belongs to none; "+
 		"name it in spec.namespaces of a Project, or set %s to one of: %s",
 		field, pod.Namespace, ask.Project, some(h.projects()))
@@ -90,9 +93,10 @@ func (h *handler) noProject(pod *corev1.Pod, share string) error {
 
 // known checks that the project, named by the pod's words or for its
 // namespace, and the node pools exist.
-func (h *handler) known(project string, words ask.Words, namespace string) error {
+func (h *handler) known(ctx context.Context, project string, words ask.Words, namespace string) error {
 	_, projects := h.cfg.Owners()
-	if !slices.ContainsFunc(projects, func(p v1alpha1.Project) bool { return p.Name == project }) {
+	if !slices.ContainsFunc(projects, func(p v1alpha1.Project) bool { return p.Name == project }) &&
+		!h.look(ctx, "projects", project, &v1alpha1.Project{}) {
 		where := ask.Project
 		if words.Project == "" {
 			where += " of namespace " + namespace
@@ -100,7 +104,7 @@ func (h *handler) known(project string, words ask.Words, namespace string) error
 		return fmt.Errorf("%s %q is not a Project; create it or write one of: %s", where, project, some(h.projects()))
 	}
 	for _, p := range words.Pools {
-		if names := h.cfg.NodePools(); !slices.Contains(names, p) {
+		if names := h.cfg.NodePools(); !slices.Contains(names, p) && !h.look(ctx, "nodepools", p, &v1alpha1.NodePool{}) {
 			return fmt.Errorf("%s %q is not a NodePool; create it or write one of: %s", ask.NodePool, p, some(names))
 		}
 	}

@@ -104,11 +104,6 @@ func TestBudgetsHoldForMoves(t *testing.T) {
 	}
 
 	dropFirst()
-	// The engine thinks of moving again when room changes, not when a budget
-	// does: somebody comes and goes.
-	w.submit(pod("ml", "passer-by", 1, ask.Preemptible+"=true"))
-	w.bound("ml/passer-by")
-	w.remove("ml/passer-by")
 	w.bound("ml/wide")
 	if w.exists(first) || !w.exists(second) {
 		t.Errorf("first is there: %v, second: %v; and only first may be moved", w.exists(first), w.exists(second))

@@ -24,6 +24,7 @@ import (
 	"github.com/weir-gpu/weir/kube/watch"
 	"github.com/weir-gpu/weir/kube/workload"
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/learn"
 )
 
 // engine is what is used of [sched.Engine].
@@ -51,6 +52,7 @@ type loop struct {
 	state  *state.State
 	book   *fitness.Book
 	engine engine
+	pods   *learn.Follower // what they are like
 
 	crew     *crew.Crew
 	binder   *bind.Binder
@@ -94,6 +96,7 @@ func newLoop(s *Scheduler, feed *watch.Feed, owners *watch.Owners) (*loop, error
 		state:    state.New(state.Config{Book: book, NodeClass: fitness.NodeClass}),
 		book:     book,
 		engine:   sched.New(cfg),
+		pods:     learn.NewFollower(),
 		crew:     crew.New(s.opts.Workers),
 		binder:   bind.New(s.clients.kube, s.opts.Clock, wrote),
 		evictor:  evict.New(s.clients.kube, s.opts.Clock, wrote),
@@ -215,12 +218,23 @@ func (l *loop) tell(ev sched.Event) {
 	l.changes++
 	if err := l.engine.Apply(ev); err != nil {
 		l.log.Error("the engine refuses an event", "event", fmt.Sprintf("%T", ev), "error", err)
+		return
+	}
+	l.pods.Told(ev)
+}
+
+// expect tells the engine what pods are like, when it is to be told again.
+func (l *loop) expect() {
+	if ev, ok := l.pods.Due(); ok {
+		l.log.Info("told the engine what pods to expect", "kinds", len(ev.Pods))
+		l.tell(ev)
 	}
 }
 
 // decide lets the engine decide, sets everything in motion, and reports
 // whether it has to be asked again at once.
 func (l *loop) decide(ctx context.Context) bool {
+	l.expect()
 	l.news = false
 	start := l.clock.Now()
 	decisions := l.engine.Decide(l.now())

@@ -50,6 +50,8 @@ func (s *script) Apply(ev sched.Event) error {
 		s.told = append(s.told, "failed "+ev.ID)
 	case sched.EvictFailed:
 		s.told = append(s.told, "stays "+ev.ID)
+	case sched.Expect:
+		s.told = append(s.told, fmt.Sprintf("expect %d", len(ev.Pods)))
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/weir-gpu/weir/kube/state"
 	"github.com/weir-gpu/weir/kube/workload"
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/learn"
 )
 
 // Run says what the scheduler would do now with the objects. An error says
@@ -38,6 +39,9 @@ func (in *Input) Run(now time.Time) (*Result, error) {
 		if err := r.tell(p); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.expect(); err != nil {
+		return nil, err
 	}
 	result := r.decide()
 	result.Notes = append(slices.Clone(in.Notes), r.notes...)
@@ -72,6 +76,7 @@ type run struct {
 	book   *fitness.Book
 	state  *state.State
 	engine *sched.Engine
+	pods   *learn.Follower // what they are like
 	told   []runtime.Object
 	notes  []string
 }
@@ -86,6 +91,7 @@ func newRun(now time.Time) (*run, error) {
 		book:   book,
 		state:  state.New(state.Config{Book: book, NodeClass: fitness.NodeClass}),
 		engine: sched.New(sched.Config{Fitness: book}),
+		pods:   learn.NewFollower(),
 	}, nil
 }
 
@@ -94,6 +100,15 @@ func (r *run) tell(obj runtime.Object) error {
 		if err := r.engine.Apply(ev); err != nil {
 			return fmt.Errorf("%s: %w", title(obj), err)
 		}
+		r.pods.Told(ev)
+	}
+	return nil
+}
+
+// expect tells the engine that the pods to come are as those that there are.
+func (r *run) expect() error {
+	if ev, ok := r.pods.Due(); ok {
+		return r.engine.Apply(ev)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/kube/ask"
@@ -250,17 +251,19 @@ func (s *State) setPool(name string, obj *v1alpha1.NodePool) {
 
 func (s *State) derivePool(name string, d *difference) {
 	p := s.pools[name]
-	next := sched.Pool{Name: name}
+	obj := p.obj
 	switch {
-	case p.obj != nil:
-		next = p.obj.Pool()
+	case obj != nil:
 	case name != v1alpha1.DefaultPool:
 		if p.told != nil {
 			d.groundsGone = append(d.groundsGone, sched.PoolGone{Name: name})
 		}
 		delete(s.pools, name)
 		return
+	default:
+		obj = &v1alpha1.NodePool{ObjectMeta: metav1.ObjectMeta{Name: name}} // as if it were written with nothing in it
 	}
+	next := obj.Pool()
 	if p.told == nil || *p.told != next {
 		p.told = &next
 		d.grounds = append(d.grounds, sched.PoolSet{Pool: next})

@@ -454,3 +454,20 @@ func TestPodsOfAPod(t *testing.T) {
 		t.Error("the executor of a driver that is gone may start")
 	}
 }
+
+// The default pool has a surplus run time though nobody wrote one, or an object.
+func TestSurplusRuntimes(t *testing.T) {
+	const pool = `{apiVersion: weir.dev/v1alpha1, kind: NodePool, metadata: {name: default}, `
+	for spec, want := range map[string]int64{
+		"": 300_000, "spec: {}}": 300_000, "spec: {surplusRuntime: 0s}}": 0, "spec: {surplusRuntime: 1h}}": 3_600_000,
+	} {
+		text := ground
+		if spec != "" {
+			text += "\n---\n" + pool + spec
+		}
+		_, l := tellAll(t, objects(t, text))
+		if got := l.pools["default"].SurplusRuntime; got != want {
+			t.Errorf("with %q: %d ms, want %d", spec, got, want)
+		}
+	}
+}

@@ -26,7 +26,8 @@ func TestContestsEnd(t *testing.T) {
 }
 
 var contests = rapid.Custom(func(t *rapid.T) laws.History {
-	h := laws.History{Owners: owners(t)}
+	pool := sched.Pool{Name: sched.DefaultPool, SurplusRuntime: surplusRuntimes.Draw(t, "surplus run time")}
+	h := laws.History{Owners: owners(t), Pools: []sched.Pool{pool}}
 	for i := range rapid.IntRange(1, 2).Draw(t, "nodes") {
 		n := sched.Node{
 			Name: "n" + string(rune('1'+i)), Pool: sched.DefaultPool,

@@ -13,6 +13,9 @@ import (
 // describe tells an event in one line.
 func describe(ev sched.Event) string {
 	switch ev := ev.(type) {
+	case sched.PoolSet:
+		return fmt.Sprintf("pool %s places %q and %q, surplus run time %d ms", ev.Pool.Name,
+			ev.Pool.GPUPlacement, ev.Pool.CPUPlacement, ev.Pool.SurplusRuntime)
 	case sched.NodeSet:
 		return "node " + describeNode(ev.Node)
 	case sched.OwnerSet:

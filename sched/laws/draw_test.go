@@ -21,6 +21,8 @@ func (onlyOn) Fits(fit, node string, _ []sched.Placement) string {
 
 func (onlyOn) Moving(string) bool { return false }
 
+var surplusRuntimes = rapid.SampledFrom([]int64{0, 0, 0, 5_000, 600_000})
+
 const gib = int64(1) << 30
 
 // histories draws small clusters in which everything that can happen does.
@@ -32,16 +34,41 @@ var histories = rapid.Custom(func(t *rapid.T) laws.History {
 	for i := range h.Nodes {
 		h.Nodes[i].Name = "n" + string(rune('1'+i))
 	}
+	pool := sched.Pool{Name: sched.DefaultPool, SurplusRuntime: surplusRuntimes.Draw(t, "surplus run time")}
 	if oneIn(t, 3, "placement") {
-		rule := rapid.SampledFrom([]string{"pack", "spread", "fgd"}).Draw(t, "rule")
-		h.Pools = []sched.Pool{{Name: sched.DefaultPool, GPUPlacement: rule, CPUPlacement: rule}}
+		rule := rapid.SampledFrom([]string{sched.Pack, sched.Spread, sched.FGD, sched.Dense, sched.Dense}).Draw(t, "rule")
+		pool.GPUPlacement, pool.CPUPlacement = rule, rule
 	}
+	h.Pools = []sched.Pool{pool}
 	h.Steps = rapid.SliceOfN(steps, 3, 16).Draw(t, "steps")
+	if oneIn(t, 3, "swapping") {
+		swapping(t, &h)
+	}
 	return h
 })
 
 func oneIn(t *rapid.T, n int, label string) bool {
 	return rapid.IntRange(1, n).Draw(t, label) == n // shrinks to no
+}
+
+// swapping gives nodes host memory for what is suspended, and divides by
+// service.
+func swapping(t *rapid.T, h *laws.History) {
+	for i := range h.Nodes {
+		h.Nodes[i].HostMiB = rapid.SampledFrom([]int64{400_000, 82_000, 41_000}).Draw(t, "host memory")
+	}
+	if len(h.Pools) == 0 {
+		h.Pools = []sched.Pool{{Name: sched.DefaultPool}}
+	}
+	h.Pools[0].Surplus = rapid.SampledFrom([]string{sched.ByService, sched.ByShare}).Draw(t, "surplus")
+	for i := range h.Owners {
+		h.Owners[i].Discipline = rapid.SampledFrom([]string{sched.Service, sched.FIFO, sched.Shortest}).Draw(t, "discipline")
+	}
+	for i := range h.Steps {
+		w := &h.Steps[i].Work
+		w.Swappable = !oneIn(t, 3, "not swappable")
+		w.Expected = rapid.SampledFrom([]int64{0, 10_000, 100_000}).Draw(t, "expected")
+	}
 }
 
 var nodes = rapid.Custom(func(t *rapid.T) sched.Node {
@@ -120,7 +147,7 @@ var steps = rapid.Custom(func(t *rapid.T) laws.Step {
 			laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive, laws.Arrive,
 			laws.Leave, laws.Leave, laws.EndPod, laws.EndWork, laws.EndWork, laws.Grow, laws.FailBind,
 			laws.LoseNode, laws.NewNode, laws.Cordon, laws.Sicken, laws.Requota, laws.Disown, laws.Suspend,
-			laws.Occupy, laws.Vacate, laws.Wait, laws.Settle, laws.Restart,
+			laws.Occupy, laws.Vacate, laws.Foresee, laws.Wait, laws.Settle, laws.Restart,
 		}).Draw(t, "act"),
 		Pick:  rapid.IntRange(0, 63).Draw(t, "pick"),
 		Early: rapid.Bool().Draw(t, "early"),
@@ -128,6 +155,8 @@ var steps = rapid.Custom(func(t *rapid.T) laws.Step {
 	switch s.Act {
 	case laws.Arrive:
 		s.Work, s.Pods = works(t)
+	case laws.Foresee:
+		s.Pods = rapid.SliceOfN(asks, 0, 4).Draw(t, "expected")
 	case laws.Requota:
 		s.Bounds = bounds.Draw(t, "bounds")
 	case laws.Wait:

@@ -47,7 +47,7 @@ func (e *erring) Decide(now sched.Time) []sched.Decision {
 		ds = e.say(e, slices.Clone(ds))
 	}
 	for _, d := range ds {
-		if d.Action == sched.Start {
+		if d.Action == sched.Start || d.Action == sched.Resume {
 			if e.runs == nil {
 				e.runs = map[string]sched.Decision{}
 			}
@@ -93,7 +93,7 @@ func from(nth int, e erring) laws.Maker {
 }
 
 func plant(e erring) laws.Engine {
-	e.Engine = sched.New(sched.Config{Fitness: onlyOn{}})
+	e.Engine = sched.New(sched.Config{Fitness: onlyOn{}, Levels: laws.Levels})
 	return &e
 }
 
@@ -139,6 +139,14 @@ func isForeign(ev sched.Event) bool { _, ok := ev.(sched.Occupied); return ok }
 func deafToForeign(ev sched.Event) sched.Event {
 	if isForeign(ev) {
 		return nil
+	}
+	return ev
+}
+
+func deafToSurplusRuntime(ev sched.Event) sched.Event {
+	if p, ok := ev.(sched.PoolSet); ok {
+		p.Pool.SurplusRuntime = 0
+		return p
 	}
 	return ev
 }
@@ -306,4 +314,24 @@ func takeBack(e *erring, ds []sched.Decision) []sched.Decision {
 		}
 	}
 	return ds
+}
+
+// suspendLess leaves the last pod of every gang that is suspended running.
+func suspendLess(_ *erring, ds []sched.Decision) []sched.Decision {
+	for i := len(ds) - 1; i > 0; i-- {
+		if ds[i].Action == sched.Suspend && ds[i-1].Action == sched.Suspend && ds[i-1].Workload == ds[i].Workload {
+			return slices.Delete(ds, i, i+1)
+		}
+	}
+	return ds
+}
+
+// each changes every decision.
+func each(change func(*sched.Decision)) func(*erring, []sched.Decision) []sched.Decision {
+	return func(_ *erring, ds []sched.Decision) []sched.Decision {
+		for i := range ds {
+			change(&ds[i])
+		}
+		return ds
+	}
 }

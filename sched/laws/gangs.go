@@ -1,10 +1,6 @@
 package laws
 
-import (
-	"fmt"
-
-	"github.com/weir-gpu/weir/sched"
-)
+import "fmt"
 
 func gangsWhole(r Round) error {
 	for _, d := range r.Decisions {
@@ -13,13 +9,13 @@ func gangsWhole(r Round) error {
 			continue
 		}
 		before, after := r.Before.alive(w.ID), r.After.alive(w.ID)
-		if d.Action != sched.Start && len(r.After.Of(w.ID, Pod.Running)) == 0 {
+		if !starts(d) && len(r.After.Of(w.ID, Pod.Running)) == 0 {
 			continue // the gang goes whole; a seat that was kept for one of it goes with it
 		}
 		switch {
-		case d.Action == sched.Start && after < w.Min:
+		case starts(d) && after < w.Min:
 			return fmt.Errorf("workload %s has a minimum of %d and starts with %d", w.ID, w.Min, after)
-		case d.Action != sched.Start && after > 0 && after < w.Min && before >= w.Min && !r.Harmed[w.ID]:
+		case !starts(d) && after > 0 && after < w.Min && before >= w.Min && !r.Harmed[w.ID]:
 			return fmt.Errorf("workload %s has a minimum of %d and is cut from %d to %d", w.ID, w.Min, before, after)
 		}
 	}

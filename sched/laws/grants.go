@@ -9,7 +9,7 @@ import (
 
 func neverOverGranted(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
-		if d.Action != sched.Start {
+		if !starts(d) {
 			return nil
 		}
 		if p := l.Pods[d.Pod]; p.Grant.Node != "" {
@@ -64,7 +64,7 @@ func wholeIsAlone(l *Ledger, d sched.Decision) error {
 
 func grantedAsAsked(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
-		if d.Action != sched.Start {
+		if !starts(d) {
 			return nil
 		}
 		p, ok := l.Pods[d.Pod]
@@ -153,14 +153,14 @@ func (r Round) seated(d sched.Decision) bool {
 
 func onlyWhereAllowed(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
-		if d.Action == sched.Evict {
+		if d.Action == sched.Evict || d.Action == sched.Suspend {
 			return nil
 		}
 		w, n := l.Works[d.Workload], l.Nodes[d.Grant.Node]
-		if d.Action == sched.Start && w.Suspended {
+		if starts(d) && w.Suspended {
 			return fmt.Errorf("pod %s of suspended workload %s starts", d.Pod, w.ID)
 		}
-		if d.Action == sched.Start && len(l.Chain(w.Owner)) == 0 && !r.seated(d) {
+		if starts(d) && len(l.Chain(w.Owner)) == 0 && !r.seated(d) {
 			return fmt.Errorf("pod %s starts though its owner %q is not known", d.Pod, w.Owner)
 		}
 		if !slices.Contains(l.PoolsOf(w), n.Pool) {

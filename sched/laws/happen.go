@@ -23,6 +23,8 @@ func (w *World) happen(s Step) *Breach {
 		return w.happenToOwner(s)
 	case Occupy, Vacate:
 		return w.happenOutside(s)
+	case Foresee:
+		return w.foresee(s)
 	case Wait:
 		w.Ledger.Now += sched.Time(s.Millis)
 	case Settle:
@@ -43,6 +45,16 @@ func (w *World) arrive(s Step) *Breach {
 		evs = append(evs, sched.PodSet{Workload: work.ID, Pod: sched.Pod{ID: w.name(work.ID), Ask: ask}})
 	}
 	return w.tell(evs...)
+}
+
+// foresee tells what pods to expect, as somebody would who counted them.
+func (w *World) foresee(s Step) *Breach {
+	var ev sched.Expect
+	for i, ask := range s.Pods {
+		ask.Fit = ""
+		ev.Pods = append(ev.Pods, sched.Expected{Ask: ask, Weight: int64(1 + s.Pick*i)})
+	}
+	return w.tell(ev)
 }
 
 func (w *World) happenToWork(s Step) *Breach {

@@ -36,6 +36,7 @@ const (
 	Suspend  Act = "suspend"  // a workload is suspended, or resumed
 	Occupy   Act = "occupy"   // a foreign pod takes room
 	Vacate   Act = "vacate"   // a foreign pod is gone
+	Foresee  Act = "foresee"  // the engine is told to expect Pods, in a mix that Pick varies
 	Wait     Act = "wait"     // Millis pass
 	Settle   Act = "settle"   // everything comes to rest
 	Restart  Act = "restart"  // everything comes to rest and the engine is restarted
@@ -47,7 +48,7 @@ type Step struct {
 	Pick   int
 	Millis int64
 	Work   sched.Workload  // Arrive; its ID is given by the world
-	Pods   []sched.Ask     // Arrive
+	Pods   []sched.Ask     // Arrive, Foresee
 	Bounds sched.OwnerPool // Requota
 	Early  bool            // Leave: the successor came before the pod was gone
 }

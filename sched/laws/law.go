@@ -75,9 +75,11 @@ var Laws = []Law{
 	{Name: WithinLimits, Round: withinLimits},
 	{Name: TakesOnlyTheTakeable, Round: takesOnlyTheTakeable},
 	{Name: ReclaimsFromBorrowers, Round: reclaimsFromBorrowers},
+	{Name: SparesTheFresh, Round: sparesTheFresh},
 	{Name: TakesOnlyWhatIsNeeded, Round: takesOnlyWhatIsNeeded},
 	{Name: PreemptsWithinOwner, Round: preemptsWithinOwner},
 	{Name: MovesWithinBudget, Round: movesWithinBudget},
+	{Name: KeepsState, Round: keepsState},
 	{Name: WorkConserving, Rest: workConserving},
 	{Name: QuotaComesBack, Rest: quotaComesBack},
 	{Name: ExplainsAll, Rest: explainsAll},
@@ -96,9 +98,11 @@ const (
 	WithinLimits          = "nobody runs above a limit, at any level"
 	TakesOnlyTheTakeable  = "only preemptible work that had its minimum run time is stopped"
 	ReclaimsFromBorrowers = "reclaim takes only from borrowers, for quota or for an equal share of surplus"
+	SparesTheFresh        = "borrowers leave alone what has not had its surplus run time"
 	TakesOnlyWhatIsNeeded = "no victim is taken that is not needed"
-	PreemptsWithinOwner   = "preemption takes only lower priorities of the same owner"
+	PreemptsWithinOwner   = "preemption takes only lower priorities of the same owner, or what was served more"
 	MovesWithinBudget     = "only what has moves left is moved, and to a place that is kept for it"
+	KeepsState            = "work is suspended whole and with room for its state, and resumes with it"
 	WorkConserving        = "nothing waits that could start"
 	QuotaComesBack        = "what an owner is guaranteed comes back from borrowers"
 	ExplainsAll           = "every waiting workload is explained"

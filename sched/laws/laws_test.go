@@ -48,7 +48,7 @@ func unless(name, value string) {
 	}
 }
 
-func engine(int) laws.Engine { return sched.New(sched.Config{Fitness: onlyOn{}}) }
+func engine(int) laws.Engine { return sched.New(sched.Config{Fitness: onlyOn{}, Levels: laws.Levels}) }
 
 // TestLaws plays random histories; every law is asked after every decision.
 func TestLaws(t *testing.T) {

@@ -18,6 +18,7 @@ type Ledger struct {
 	Works   map[string]sched.Workload
 	Pods    map[string]Pod
 	Foreign map[string]sched.Occupied
+	Mix     sched.Expect // as last told
 	// Held is the room that the engine keeps: for pods whose place is being
 	// cleared, by pod, as it was last told by Engine.Promises; and the seats of
 	// pods that were moved, by the name of the pod that left.
@@ -34,6 +35,7 @@ type Pod struct {
 	Charge   sched.Amount
 	Since    sched.Time
 	Leaving  bool
+	Aside    *Aside // its state, while it is suspended or on its way out or in
 }
 
 // seat is a place that a pod was moved to, held for its successor.
@@ -85,6 +87,12 @@ func (l *Ledger) Tell(ev sched.Event) {
 	case sched.NodeGone:
 		delete(l.Nodes, ev.Name)
 		l.release(func(p Pod) bool { return p.Grant.Node == ev.Name })
+		for id, p := range l.Pods {
+			if p.Aside != nil && p.Aside.Node == ev.Name {
+				p.Aside = nil
+				l.Pods[id] = p
+			}
+		}
 	case sched.PoolSet:
 		l.Pools[ev.Pool.Name] = ev.Pool
 	case sched.PoolGone:
@@ -102,6 +110,8 @@ func (l *Ledger) Tell(ev sched.Event) {
 		l.Foreign[ev.ID] = ev
 	case sched.Vacated:
 		delete(l.Foreign, ev.ID)
+	case sched.Expect:
+		l.Mix = ev
 	default:
 		l.tellPod(ev)
 	}
@@ -120,6 +130,19 @@ func (l *Ledger) tellPod(ev sched.Event) {
 		delete(l.Pods, ev.ID)
 	case sched.PodGranted:
 		l.give(ev.ID, ev.Grant, ev.Since)
+		if p, ok := l.Pods[ev.ID]; ok {
+			p.Aside = nil
+			l.Pods[ev.ID] = p
+		}
+	case sched.PodSuspended:
+		l.release(func(p Pod) bool { return p.ID == ev.ID })
+		if p, ok := l.Pods[ev.ID]; ok {
+			p.Leaving, p.Aside = false, nil
+			if _, there := l.Nodes[ev.Node]; there {
+				p.Aside = &Aside{ev.Node, ev.HostMiB}
+			}
+			l.Pods[ev.ID] = p
+		}
 	case sched.PodLeaving:
 		if p, ok := l.Pods[ev.ID]; ok {
 			p.Leaving = true
@@ -133,16 +156,23 @@ func (l *Ledger) tellPod(ev sched.Event) {
 // Do records a decision as done.
 func (l *Ledger) Do(d sched.Decision) {
 	switch d.Action {
-	case sched.Start:
+	case sched.Start, sched.Resume:
 		l.give(d.Pod, d.Grant, l.Now)
 		l.unseat(d.Workload, d.Grant)
-	case sched.Evict, sched.Move:
+	case sched.Evict, sched.Move, sched.Suspend:
+		if w, ok := l.Works[d.Workload]; ok && d.Action != sched.Move {
+			w.Served = d.Served
+			l.Works[d.Workload] = w
+		}
 		if d.Action == sched.Move {
 			p := sched.Promise{Workload: d.Workload, Pod: d.Pod, Grant: d.Grant}
 			l.seats[d.Pod] = seat{Promise: p, ask: l.Pods[d.Pod].Ask, until: l.Now + seatFor}
 		}
 		if p, ok := l.Pods[d.Pod]; ok {
 			p.Leaving = true
+			if d.Action == sched.Suspend {
+				p.Aside = &Aside{d.Grant.Node, d.HostMiB}
+			}
 			l.Pods[d.Pod] = p
 		}
 	}
@@ -195,6 +225,11 @@ func (l *Ledger) give(pod string, g sched.Grant, since sched.Time) {
 	p, ok := l.Pods[pod]
 	if !ok {
 		return
+	}
+	if since > l.Now { // nothing starts in the future, whatever is said
+		if since = l.Now; p.Running() {
+			since = p.Since
+		}
 	}
 	p.Grant, p.Since = g, since
 	p.Charge = Charge(p.Ask, g, l.Nodes[g.Node])

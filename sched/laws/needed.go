@@ -110,7 +110,7 @@ func (l *Ledger) gains(r Round, winner string) []gain {
 		}
 	}
 	for _, d := range r.Decisions {
-		if _, old := r.Before.Held[d.Pod]; !old && d.Action == sched.Start && d.Workload == winner {
+		if _, old := r.Before.Held[d.Pod]; !old && starts(d) && d.Workload == winner {
 			n := l.Nodes[d.Grant.Node]
 			out = append(out, gain{l.Pods[d.Pod].Ask, n.Pool, Charge(l.Pods[d.Pod].Ask, d.Grant, n)})
 		}

@@ -13,7 +13,7 @@ const roundingSlack = 100_000
 func guaranteedInQuota(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
 		w := l.Works[d.Workload]
-		if d.Action != sched.Start || w.Preemptible {
+		if !starts(d) || w.Preemptible {
 			return nil
 		}
 		return l.staysWithin(d, w, func(p sched.OwnerPool) sched.Amount { return p.Quota }, guaranteed, "quota")
@@ -22,7 +22,7 @@ func guaranteedInQuota(r Round) error {
 
 func withinLimits(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
-		if d.Action != sched.Start {
+		if !starts(d) {
 			return nil
 		}
 		w := l.Works[d.Workload]
@@ -37,6 +37,7 @@ func (l *Ledger) entry(owner, pool string) sched.OwnerPool {
 	if !ok {
 		op.Quota = sched.Amount{CPU: sched.Unbounded, Memory: sched.Unbounded}
 		op.Limit = sched.NoLimit
+		op.Weight = 1
 	}
 	return op
 }

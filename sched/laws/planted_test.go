@@ -33,6 +33,7 @@ var planted = []violation{
 	{laws.ReclaimsFromBorrowers, "names another owner as the winner", everywhere(erring{
 		say: eachTaken(func(d *sched.Decision) { d.ForOwner = d.Workload }),
 	})},
+	{laws.SparesTheFresh, "does not hear of surplus run times", everywhere(erring{hear: deafToSurplusRuntime})},
 	{laws.TakesOnlyWhatIsNeeded, "takes one more", everywhere(erring{say: takeOneMore})},
 	{laws.PreemptsWithinOwner, "calls reclaim preemption", everywhere(erring{
 		say: eachTaken(func(d *sched.Decision) { d.Rule = sched.Preempt }),
@@ -43,6 +44,24 @@ var planted = []violation{
 	{laws.MovesWithinBudget, "does not count moves", everywhere(erring{
 		hear: hearWork(func(w *sched.Workload) { w.Moves = 9 }),
 	})},
+	{laws.KeepsState, "evicts what it could suspend", everywhere(erring{say: each(func(d *sched.Decision) {
+		if d.Action == sched.Suspend {
+			d.Action, d.Grant, d.HostMiB = sched.Evict, sched.Grant{}, 0
+		}
+	})})},
+	{laws.KeepsState, "takes host memory for endless", everywhere(erring{hear: func(ev sched.Event) sched.Event {
+		if n, ok := ev.(sched.NodeSet); ok {
+			n.Node.HostMiB = 1 << 40
+			return n
+		}
+		return ev
+	}})},
+	{laws.GangsWhole, "suspends a gang but for one pod", everywhere(erring{say: suspendLess})},
+	{laws.KeepsState, "starts anew what it should resume", everywhere(erring{say: each(func(d *sched.Decision) {
+		if d.Action == sched.Resume {
+			d.Action = sched.Start
+		}
+	})})},
 	{laws.WorkConserving, "leaves low priorities aside", everywhere(erring{
 		hear: hearWork(func(w *sched.Workload) { w.Suspended = w.Suspended || w.Priority == 0 }),
 	})},

@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -43,7 +44,7 @@ func reclaimsFromBorrowers(r Round) error {
 		}
 		after := l.Clone() // all that is taken for the winner is taken
 		after.Do(d)
-		return r.entitled(after, winner, victim, pool)
+		return r.entitled(after, d, winner, victim, pool)
 	})
 }
 
@@ -56,7 +57,7 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 	}
 	for _, name := range l.below(victim.Owner, winner.Owner) {
 		keeps := add(l.Used(name, pool, staying), r.promisedToOthers(l, winner.ID, name, pool))
-		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" {
+		if exceeds(mask(keeps, asksFor(holds)), l.entry(name, pool).Quota, 0) == "" && !r.lostPromise(name, winner.ID) {
 			return fmt.Errorf("%s has %+v of its quota %+v and borrows nothing of what the victim holds",
 				name, keeps, l.entry(name, pool).Quota)
 		}
@@ -64,26 +65,31 @@ func (r Round) lends(l *Ledger, victim, winner sched.Workload, pool string) erro
 	return nil
 }
 
+// lostPromise reports whether somebody of an owner won places before the winner
+// did, and has none after the round: others took them over, and the round does
+// not tell what they were. They counted as the owner's when it was judged.
+func (r Round) lostPromise(owner, winner string) bool {
+	ids := winners(r.Decisions)
+	return slices.ContainsFunc(ids[:slices.Index(ids, winner)], func(id string) bool {
+		return slices.Contains(r.After.Chain(r.After.Works[id].Owner), owner) && len(r.After.gains(r, id)) == 0
+	})
+}
+
 // entitled checks the winner's right against the last victim: with what it
 // gets, its owner (at the level at which the two compete) is within quota, or
 // of a higher band, or borrows no more for its weight than the victim's owner
-// is left with.
-func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) error {
-	x, y := last(l.below(winner.Owner, victim.Owner)), last(l.below(victim.Owner, winner.Owner))
-	if x == "" || y == "" {
-		return nil // an owner was deleted; its work counts as borrowed
-	}
-	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
-	if gains := r.After.gains(r, winner.ID); len(gains) > 0 {
-		// What it got beside, in room that was left over, took nothing from anybody.
-		for range len(gains) - r.Before.nextStep(winner.ID) {
-			got.GPU -= gains[0].charge.GPU
-		}
-	}
-	mine, theirs := l.entry(x, pool), l.entry(y, pool)
-	asked := mask(got, asksFor(r.After.demand(r, winner.ID)))
-	if exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority {
+// is left with; or, where surplus is divided by service, has less of that.
+func (r Round) entitled(l *Ledger, d sched.Decision, winner, victim sched.Workload, pool string) error {
+	x, y := siblings(l, winner, victim)
+	if x == "" || y == "" || r.comesFirst(l, winner, victim, pool) {
 		return nil
+	}
+	got, mine, theirs := r.gets(l, winner, x, pool), l.entry(x, pool), l.entry(y, pool)
+	if l.Pools[pool].Surplus == sched.ByService {
+		if mine.Priority == theirs.Priority {
+			return r.yields(l, d, victim, winner)
+		}
+		return fmt.Errorf("%s reclaims from %s of a higher band", winner.ID, victim.ID)
 	}
 	keeps := add(l.Used(y, pool, staying), r.promisedToOthers(l, winner.ID, y, pool))
 	have, keep := l.borrowedShare(got, mine, pool), l.borrowedShare(keeps, theirs, pool)
@@ -94,6 +100,46 @@ func (r Round) entitled(l *Ledger, winner, victim sched.Workload, pool string) e
 	return fmt.Errorf("%s reclaims from %s, but %s has %+v with it, above its quota %+v; "+
 		"it borrows %.3f of the pool at weight %d, and leaves %s with %.3f at weight %d",
 		winner.ID, victim.ID, x, got, mine.Quota, have, mine.Weight, y, keep, theirs.Weight)
+}
+
+// siblings returns the owners between which winner and victim are settled; one
+// is "" where an owner was deleted, whose work counts as borrowed.
+func siblings(l *Ledger, winner, victim sched.Workload) (x, y string) {
+	return last(l.below(winner.Owner, victim.Owner)), last(l.below(victim.Owner, winner.Owner))
+}
+
+// gets is what x has once the winner got what was taken for it.
+func (r Round) gets(l *Ledger, winner sched.Workload, x, pool string) sched.Amount {
+	got := add(l.Used(x, pool, staying), r.promisedBy(l, winner.ID, x, pool))
+	return r.besides(got, winner.ID)
+}
+
+// comesFirst reports whether the winner does not take surplus from an equal: its
+// owner stays within quota with what it gets, or is of a higher band.
+func (r Round) comesFirst(l *Ledger, winner, victim sched.Workload, pool string) bool {
+	x, y := siblings(l, winner, victim)
+	mine, theirs := l.entry(x, pool), l.entry(y, pool)
+	asked := mask(r.gets(l, winner, x, pool), asksFor(r.After.demand(r, winner.ID)))
+	return exceeds(asked, mine.Quota, slackOf(l)) == "" || mine.Priority > theirs.Priority
+}
+
+// besides takes off what the winner got beside, in room that was left over: that
+// took nothing from anybody. Which pods these are the round does not tell; at
+// best, those that are charged most.
+func (r Round) besides(got sched.Amount, winner string) sched.Amount {
+	gains := r.After.gains(r, winner)
+	n := max(0, len(gains)-r.Before.nextStep(winner))
+	most := func(of func(sched.Amount) int64) (sum int64) {
+		slices.SortFunc(gains, func(a, b gain) int { return cmp.Compare(of(b.charge), of(a.charge)) })
+		for _, g := range gains[:n] {
+			sum += of(g.charge)
+		}
+		return sum
+	}
+	got.GPU -= most(func(a sched.Amount) int64 { return a.GPU })
+	got.CPU -= most(func(a sched.Amount) int64 { return a.CPU })
+	got.Memory -= most(func(a sched.Amount) int64 { return a.Memory })
+	return got
 }
 
 // promisedBy sums what x was promised up to the winner's turn in the round:

@@ -30,10 +30,16 @@ func (l *Ledger) wants(w sched.Workload) [][]sched.Ask {
 
 func equalAsks(a, b sched.Ask) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
-// poolsFor returns the pools in which w may get on: that in which it runs, if any.
+// poolsFor returns the pools in which w may get on: that in which it runs, if
+// any, or in which a gang is promised places: it stays together.
 func (l *Ledger) poolsFor(w sched.Workload) []string {
 	if run := l.Of(w.ID, Pod.Running); len(run) > 0 {
 		return []string{l.PoolOf(run[0])}
+	}
+	for _, h := range l.Held {
+		if h.Workload == w.ID && w.Min > 1 {
+			return []string{l.Nodes[h.Grant.Node].Pool}
+		}
 	}
 	return l.PoolsOf(w)
 }

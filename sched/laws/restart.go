@@ -11,7 +11,8 @@ import (
 // Objects returns what the API objects alone say, as the events that tell a
 // fresh engine of it: nodes, owners, workloads and pods as they are now, what
 // each pod holds, and which pods are being deleted. The order within each kind
-// is the reverse of the usual one, since nobody promises an order.
+// is the reverse of the usual one, since nobody promises an order. What pods to
+// expect is in no object; it is told again, last, by whoever remembers it.
 func (l *Ledger) Objects() []sched.Event {
 	var evs []sched.Event
 	for _, name := range backwards(l.Pools) {
@@ -32,6 +33,9 @@ func (l *Ledger) Objects() []sched.Event {
 	for _, id := range backwards(l.Pods) {
 		p := l.Pods[id]
 		evs = append(evs, sched.PodSet{Workload: p.Workload, Pod: sched.Pod{ID: id, Ask: p.Ask}})
+		if p.Aside != nil && p.Grant.Node == "" {
+			evs = append(evs, sched.PodSuspended{ID: id, Node: p.Aside.Node, HostMiB: p.Aside.MiB})
+		}
 		if p.Grant.Node != "" {
 			evs = append(evs, sched.PodGranted{ID: id, Grant: p.Grant, Since: p.Since})
 		}
@@ -39,7 +43,9 @@ func (l *Ledger) Objects() []sched.Event {
 			evs = append(evs, sched.PodLeaving{ID: id})
 		}
 	}
-	return evs
+	mix := sched.Expect{Pods: slices.Clone(l.Mix.Pods)}
+	slices.Reverse(mix.Pods)
+	return append(evs, mix)
 }
 
 func (l *Ledger) parentsFirst() []string {

@@ -7,7 +7,12 @@ import (
 )
 
 // takes reports whether d stops a pod.
-func takes(d sched.Decision) bool { return d.Action == sched.Evict || d.Action == sched.Move }
+func takes(d sched.Decision) bool {
+	return d.Action == sched.Evict || d.Action == sched.Move || d.Action == sched.Suspend
+}
+
+// starts reports whether d gives a pod a place.
+func starts(d sched.Decision) bool { return d.Action == sched.Start || d.Action == sched.Resume }
 
 func takesOnlyTheTakeable(r Round) error {
 	return r.each(func(l *Ledger, d sched.Decision) error {
@@ -19,8 +24,8 @@ func takesOnlyTheTakeable(r Round) error {
 			return fmt.Errorf("pod %s is stopped but does not run", d.Pod)
 		}
 		w := l.Works[p.Workload]
-		if d.Action == sched.Evict && !w.Preemptible {
-			return fmt.Errorf("pod %s is evicted for %s but is not preemptible", d.Pod, d.For)
+		if d.Action != sched.Move && !w.Preemptible {
+			return fmt.Errorf("pod %s is stopped for %s but is not preemptible", d.Pod, d.For)
 		}
 		if ran := int64(l.Now - l.Started(w.ID)); ran < w.MinRuntime {
 			return fmt.Errorf("pod %s is stopped after %d ms, its minimum run time is %d ms", d.Pod, ran, w.MinRuntime)
@@ -40,6 +45,9 @@ func preemptsWithinOwner(r Round) error {
 		victim, winner := l.Works[d.Workload], l.Works[d.For]
 		if victim.Owner != winner.Owner {
 			return fmt.Errorf("pod %s of owner %s is preempted for %s of owner %s", d.Pod, victim.Owner, d.For, winner.Owner)
+		}
+		if victim.Priority == winner.Priority && l.Owners[victim.Owner].Discipline == sched.Service {
+			return r.yields(l, d, victim, winner)
 		}
 		if victim.Priority >= winner.Priority {
 			return fmt.Errorf("pod %s has priority %d and is preempted for %s of priority %d",

@@ -48,7 +48,7 @@ func (f *whatIf) starts(id string, atOnce bool) error {
 	for range 20 {
 		ds := f.engine.Decide(f.ledger.Now)
 		for _, d := range ds {
-			if d.Action == sched.Start && d.Workload == id {
+			if starts(d) && d.Workload == id {
 				return nil
 			}
 			f.ledger.Do(d)

@@ -100,6 +100,9 @@ func (w *World) step(s Step) *Breach {
 	if s.Act != Leave && s.Act != Settle {
 		w.seen, w.changed = map[string]bool{}, true
 	}
+	if b := w.settleIn(); b != nil {
+		return b
+	}
 	if b := w.happen(s); b != nil {
 		return b
 	}
@@ -208,7 +211,8 @@ func (w *World) record(ds []sched.Decision) {
 // circles notices when evictions lead back to a division that was before, with
 // nothing changed since: they would do so for ever.
 func (w *World) circles(before *Ledger, ds []sched.Decision) *Breach {
-	if !slices.ContainsFunc(ds, func(d sched.Decision) bool { return d.Action == sched.Evict }) {
+	stops := func(d sched.Decision) bool { return d.Action == sched.Evict || d.Action == sched.Suspend }
+	if !slices.ContainsFunc(ds, stops) {
 		return nil
 	}
 	if !w.changed { // else promises may have fallen since they were told
@@ -262,7 +266,16 @@ func (w *World) settle() *Breach {
 		if b := w.decide(); b != nil {
 			return b
 		}
+		if b := w.settleIn(); b != nil {
+			return b
+		}
 		if len(w.exits) == 0 {
+			if b := w.decide(); b != nil || len(w.exits) > 0 {
+				if b != nil {
+					return b
+				}
+				continue
+			}
 			return CheckRest(Rest{w.Ledger, w.main, w.fresh})
 		}
 		for len(w.exits) > 0 {
@@ -311,6 +324,9 @@ func (w *World) leave(early bool) *Breach {
 	p, ok := w.Ledger.Pods[id]
 	if !ok {
 		return nil
+	}
+	if p.Aside != nil && p.Leaving {
+		return w.tell(sched.PodSuspended{ID: id, Node: p.Aside.Node, HostMiB: p.Aside.MiB})
 	}
 	evs := []sched.Event{sched.PodGone{ID: id}}
 	if work, ok := w.Ledger.Works[p.Workload]; ok {

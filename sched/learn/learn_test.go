@@ -37,7 +37,12 @@ func TestTellsWhenEnoughCame(t *testing.T) {
 		t.Fatal("told again after 15 more of 64")
 	}
 	if arrive(c, 1, 1); !due(c) {
-		t.Fatal("not told again after 16 more of 64")
+		t.Fatal("not told again after 16 more of 64, all of one kind")
+	}
+	arrive(c, 1, 37)
+	arrive(c, 2, 43)
+	if due(c) {
+		t.Fatal("told again though pods are what they were")
 	}
 }
 
@@ -50,12 +55,14 @@ func TestForgets(t *testing.T) {
 	var last sched.Expect
 	for range 40 {
 		arrive(c, 2, 10_000)
-		if ev, ok := c.Due(); ok {
-			last = ev
-		}
+		c.Due()
 	}
-	if len(last.Pods) != 1 || last.Pods[0].Ask.Devices != 2 {
-		t.Fatalf("expected are %v, want pods of 2 devices only", last.Pods)
+	arrive(c, 3, 10_000)
+	if ev, ok := c.Due(); ok {
+		last = ev
+	}
+	if len(last.Pods) != 2 || last.Pods[0].Ask.Devices != 2 || last.Pods[1].Ask.Devices != 3 {
+		t.Fatalf("expected are %v, want pods of 2 and 3 devices only", last.Pods)
 	}
 }
 

@@ -13,19 +13,21 @@ import (
 // expectations are the words that may follow expect. Any other word is the
 // name of a workload.
 var expectations = map[string]func(*story, *cursor) error{
-	"nothing": (*story).expectNothing,
-	"evicted": (*story).expectTaken,
-	"moved":   (*story).expectTaken,
-	"granted": (*story).expectGranted,
-	"offer":   (*story).expectOffer,
-	"no":      (*story).expectNo,
-	"offers":  (*story).expectOffers,
-	"finding": (*story).expectFinding,
-	"holder":  (*story).expectHolder,
-	"order":   (*story).expectOrder,
-	"apart":   (*story).expectApart,
-	"share":   (*story).expectShare,
-	"truth":   (*story).expectTruth,
+	"nothing":   (*story).expectNothing,
+	"evicted":   (*story).expectTaken,
+	"moved":     (*story).expectTaken,
+	"suspended": (*story).expectTaken,
+	"resumed":   (*story).expectTaken,
+	"granted":   (*story).expectGranted,
+	"offer":     (*story).expectOffer,
+	"no":        (*story).expectNo,
+	"offers":    (*story).expectOffers,
+	"finding":   (*story).expectFinding,
+	"holder":    (*story).expectHolder,
+	"order":     (*story).expectOrder,
+	"apart":     (*story).expectApart,
+	"share":     (*story).expectShare,
+	"truth":     (*story).expectTruth,
 }
 
 // expect asks the engine, if anything happened, and checks what is expected.
@@ -167,7 +169,7 @@ func (s *story) expectNothing(*cursor) error {
 // expectNo: expect no eviction, expect no offer NAME
 func (s *story) expectNo(c *cursor) error {
 	if c.peek("eviction") {
-		if slices.ContainsFunc(s.round, func(d sched.Decision) bool { return d.Action != sched.Start }) {
+		if slices.ContainsFunc(s.round, func(d sched.Decision) bool { return d.Action != sched.Start && d.Action != sched.Resume }) {
 			return errors.New("somebody is stopped")
 		}
 		return nil
@@ -188,7 +190,9 @@ func (s *story) expectNo(c *cursor) error {
 // expectTaken: expect evicted NAME [pods N] [by RULE] [for NAME], expect moved …
 // Exactly N pods of it, and nothing else of it, were stopped so.
 func (s *story) expectTaken(c *cursor) error {
-	action := map[string]sched.Action{"evicted": sched.Evict, "moved": sched.Move}[c.words[c.at-1]]
+	action := map[string]sched.Action{
+		"evicted": sched.Evict, "moved": sched.Move, "suspended": sched.Suspend, "resumed": sched.Resume,
+	}[c.words[c.at-1]]
 	name, err := c.next("the workload's name")
 	if err != nil {
 		return err

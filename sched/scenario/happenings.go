@@ -57,6 +57,21 @@ func (s *story) suspend(c *cursor) error {
 	return s.tell(sched.WorkloadSet{Workload: w})
 }
 
+// budget: budget NAME moves N
+func (s *story) budget(c *cursor) error {
+	w, err := s.work(c)
+	if err != nil {
+		return err
+	}
+	if err := c.expect("moves"); err != nil {
+		return err
+	}
+	if w.Moves, err = c.int("how often it may still be moved"); err != nil {
+		return err
+	}
+	return s.tell(sched.WorkloadSet{Workload: w})
+}
+
 func (s *story) node(c *cursor) (sched.Node, error) {
 	name, err := c.next("the node's name")
 	if err != nil {
@@ -195,6 +210,28 @@ func (s *story) fail(c *cursor) error {
 	s.harmed[w.ID] = true
 	for _, p := range s.ledger.Of(w.ID, laws.Pod.Running) {
 		if err := s.tell(sched.GrantFailed{ID: p.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// began: began NAME in TIME
+func (s *story) began(c *cursor) error {
+	w, err := s.work(c)
+	if err != nil {
+		return err
+	}
+	if err := c.expect("in"); err != nil {
+		return err
+	}
+	var ahead int64
+	if err := value(&ahead, span)(c); err != nil {
+		return err
+	}
+	for _, p := range s.ledger.Of(w.ID, laws.Pod.Running) {
+		ev := sched.PodGranted{ID: p.ID, Grant: p.Grant, Since: s.ledger.Now + sched.Time(ahead)}
+		if err := s.tell(ev); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ func TestMistakes(t *testing.T) {
 		"no story":        {"cluster 1 nodes", `f.txt:1: a file begins with a story`},
 		"no title":        {"story", `f.txt:1: a story needs a title`},
 		"open quote":      {"story x\nexpect \"a", `f.txt:2: a quote is not closed`},
-		"unknown verb":    {"story x\nsubmitt train a", `f.txt:2: "submitt" is not a statement; statements are cluster,`},
+		"unknown verb":    {"story x\nsubmitt train a", `f.txt:2: "submitt" is not a statement; statements are began, budget,`},
 		"unknown option":  {"story x\ncluster 1 nodes gpu 3", `"gpu" is not known here; known are class,`},
 		"bad number":      {"story x\ncluster one nodes", `the number of nodes "one" should be a whole number`},
 		"bad memory":      {"story x\ncluster 1 nodes x 8 H100 80", `"80" should be a size such as 80GiB`},

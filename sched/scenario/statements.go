@@ -21,6 +21,8 @@ var statements = map[string]func(*story, *cursor) error{
 	"end":        (*story).end,
 	"delete":     (*story).remove,
 	"suspend":    (*story).suspend,
+	"budget":     (*story).budget,
+	"began":      (*story).began,
 	"resume":     (*story).suspend,
 	"kill":       (*story).kill,
 	"cordon":     (*story).cordon,
@@ -63,6 +65,7 @@ func (s *story) cluster(c *cursor) error {
 		"class":   value(&node.FitClass, text),
 		"named":   value(&prefix, text),
 		"counted": flag(&node.Counted),
+		"host":    value(&node.HostMiB, mib),
 	}.read(c)
 	if err != nil {
 		return err
@@ -119,14 +122,18 @@ func others(into map[string]int64) func(*cursor) error {
 	}
 }
 
-// pool: pool NAME [gpu RULE] [cpu RULE]
+// pool: pool NAME [gpu RULE] [cpu RULE] [surplus RULE] [surplus-runtime TIME]
 func (s *story) pool(c *cursor) error {
 	name, err := c.next("the pool's name")
 	if err != nil {
 		return err
 	}
 	p := sched.Pool{Name: name}
-	if err := (options{"gpu": value(&p.GPUPlacement, text), "cpu": value(&p.CPUPlacement, text)}).read(c); err != nil {
+	err = options{
+		"gpu": value(&p.GPUPlacement, text), "cpu": value(&p.CPUPlacement, text),
+		"surplus": value(&p.Surplus, text), "surplus-runtime": value(&p.SurplusRuntime, span),
+	}.read(c)
+	if err != nil {
 		return err
 	}
 	return s.tell(sched.PoolSet{Pool: p})
@@ -160,6 +167,7 @@ func (s *story) owner(c *cursor) error {
 		"limit-memory": value(&p.Limit.Memory, bytes),
 		"weight":       value(&p.Weight, number64),
 		"priority":     value(&p.Priority, number32),
+		"discipline":   value(&o.Discipline, text),
 	}.read(c)
 	if err != nil {
 		return err
@@ -243,6 +251,8 @@ func (s *story) submit(c *cursor) error {
 		"min-runtime": value(&w.MinRuntime, span),
 		"moves":       value(&w.Moves, number),
 		"suspended":   flag(&w.Suspended),
+		"swappable":   flag(&w.Swappable),
+		"expected":    value(&w.Expected, span),
 		"at":          value(&at, span),
 	})
 	if err := opts.read(c); err != nil {

@@ -47,7 +47,7 @@ func newStory() *story {
 	fitness := classes{}
 	s := &story{
 		ledger: laws.NewLedger(fitness), fitness: fitness,
-		engine:  sched.New(sched.Config{Fitness: fitness}),
+		engine:  sched.New(sched.Config{Fitness: fitness, Levels: laws.Levels}),
 		lasting: map[string]bool{}, asks: map[string]sched.Ask{}, podsOf: map[string]int{},
 		harmed: map[string]bool{}, moved: map[string]bool{},
 	}
@@ -86,7 +86,7 @@ func (s *story) decide() error {
 		ds := s.engine.Decide(s.ledger.Now)
 		for _, d := range ds {
 			s.ledger.Do(d)
-			if d.Action != sched.Start {
+			if d.Action != sched.Start { // what resumes settles in
 				s.leaving = append(s.leaving, d)
 			}
 		}
@@ -129,6 +129,14 @@ func (s *story) leave(d sched.Decision) error {
 	if !ok {
 		return nil
 	}
+	switch {
+	case d.Action == sched.Suspend:
+		return s.apply(sched.PodSuspended{ID: d.Pod, Node: d.Grant.Node, HostMiB: d.HostMiB})
+	case d.Action == sched.Resume && p.Running():
+		return s.apply(sched.PodGranted{ID: d.Pod, Grant: p.Grant, Since: p.Since})
+	case d.Action == sched.Resume:
+		return nil
+	}
 	evs := []sched.Event{sched.PodLeaving{ID: d.Pod}, sched.PodGone{ID: d.Pod}}
 	w := s.ledger.Works[p.Workload]
 	if d.Action == sched.Move && !s.moved[w.ID] {
@@ -154,7 +162,7 @@ func (s *story) podName(workload string) string {
 
 // restart replaces the engine by one that knows the objects alone.
 func (s *story) restart() error {
-	e := sched.New(sched.Config{Fitness: s.fitness})
+	e := sched.New(sched.Config{Fitness: s.fitness, Levels: laws.Levels})
 	for _, ev := range s.ledger.Objects() {
 		if err := e.Apply(ev); err != nil {
 			return fmt.Errorf("the restarted engine refuses %T: %w", ev, err)

@@ -62,7 +62,10 @@ func (c *Case) Run(o Options) (*Result, error) {
 	if o.Now == nil {
 		o.Now = func() time.Time { return time.Time{} }
 	}
-	r := &run{Options: o, engine: engine, asks: map[string]sched.Ask{}, learner: learn.New(), result: &Result{Allocation: map[int]float64{}, Arrived: len(c.Pods)}}
+	r := &run{
+		Options: o, engine: engine, asks: map[string]sched.Ask{}, learner: learn.New(),
+		result: &Result{Allocation: map[int]float64{}, Arrived: len(c.Pods)},
+	}
 	sums, counts := map[int]float64{}, map[int]int{}
 	var asked, given int64
 	for i, p := range c.Pods {
@@ -186,7 +189,7 @@ func (c *Case) engine(o Options) (*sched.Engine, error) {
 		events = append(events, expected(c.Trace, o.Rule == sched.FGD))
 	}
 	for rank, n := range c.Nodes {
-		events = append(events, sched.NodeSet{Node: node(rank, n)})
+		events = append(events, sched.NodeSet{Node: Node(fmt.Sprintf("%06d", rank), n)})
 	}
 	for _, ev := range events {
 		if err := e.Apply(ev); err != nil {
@@ -196,13 +199,10 @@ func (c *Case) engine(o Options) (*sched.Engine, error) {
 	return e, nil
 }
 
-// node is a node of the trace by the name that gives it its rank. Traces say
-// nothing of GPU memory, so its devices have none and are shared by compute.
-func node(rank int, n openb.Node) sched.Node {
-	out := sched.Node{
-		Name:     fmt.Sprintf("%06d", rank),
-		Capacity: sched.Resources{CPU: n.CPUMilli, Memory: n.MemoryMiB << 20},
-	}
+// Node is a node of the trace under a name: names give nodes their ranks. Traces
+// say nothing of GPU memory, so devices have none and are shared by compute.
+func Node(name string, n openb.Node) sched.Node {
+	out := sched.Node{Name: name, Capacity: sched.Resources{CPU: n.CPUMilli, Memory: n.MemoryMiB << 20}}
 	for i := range n.GPUs {
 		out.Devices = append(out.Devices, sched.Device{
 			Name: fmt.Sprint("gpu-", i), Model: n.Model, ComputeMilli: sched.WholeCompute,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/weir-gpu/weir/sim/trace"
 )
@@ -15,6 +16,9 @@ type Advice struct {
 	Runs   int // how many it took
 }
 
+// mostRuns bounds the simulations of one search.
+const mostRuns = 20
+
 // steps is in how many steps a quota grows to what the tenant would have
 // alone.
 const steps = 4
@@ -23,13 +27,14 @@ const steps = 4
 // than alone. It begins without quotas. As long as somebody waits too long,
 // whoever does by the largest factor is guaranteed another part of what it
 // would have alone: those who can wait guarantee themselves nothing, and what
-// is guaranteed to nobody is there for all. When that does not end well the
-// best quotas tried are returned, those under which the fewest are worse.
+// is guaranteed to nobody is there for all. Where work is suspended and not
+// evicted, guarantees are for those who could not wait alone either, and whoever
+// else waits too long gets more weight. When that does not end well the best
+// plan tried is returned, the one under which the fewest are worse.
 func Advise(ctx context.Context, jobs []trace.Job, p Plan, alone *Result, o Options) (*Advice, error) {
 	best := &Advice{}
-	quotas := p.Quotas()
+	plan := p
 	for runs := 1; ; runs++ {
-		plan := p.With(quotas)
 		r, err := Run(ctx, jobs, plan, o)
 		if err != nil {
 			return nil, err
@@ -39,29 +44,72 @@ func Advise(ctx context.Context, jobs []trace.Job, p Plan, alone *Result, o Opti
 			best.Plan, best.Result = plan, r
 		}
 		best.Runs = runs
-		if r.NoWorse(alone) || !grow(quotas, &plan, r.Worse()) {
+		if r.NoWorse(alone) || runs == mostRuns {
+			return best, nil
+		}
+		plan.Owners = slices.Clone(plan.Owners)
+		raise := grow
+		if plan.Swap != nil {
+			raise = favour
+		}
+		if !raise(&plan, r) {
 			return best, nil
 		}
 	}
 }
 
-// grow gives the tenant that is worst off, of those that can have more, another
-// step. It reports whether there was one.
-func grow(quotas map[string]int64, p *Plan, worse map[string]float64) bool {
-	at, most, given := -1, 0.0, int64(0)
+// grow guarantees the tenant that is worst off, of those that can have more,
+// another step. It reports whether there was one.
+func grow(p *Plan, r *Result) bool {
+	worse := r.Worse()
+	at, most := -1, 0.0
 	for i, o := range p.Owners {
-		given += quotas[o.Name]
-		if quotas[o.Name] < o.Share && worse[o.Name] > most {
+		if o.Quota < o.Share && worse[o.Name] > most {
 			at, most = i, worse[o.Name]
 		}
 	}
 	if at < 0 {
 		return false
 	}
-	o := p.Owners[at]
-	step := min((o.Share+steps-1)/steps, o.Share-quotas[o.Name], p.GPUs-given)
-	quotas[o.Name] += step
+	o := &p.Owners[at]
+	step := min((o.Share+steps-1)/steps, o.Share-o.Quota, p.unguaranteed())
+	o.Quota += step
 	return step > 0
+}
+
+// unguaranteed is how many GPUs are in nobody's quota.
+func (p *Plan) unguaranteed() int64 {
+	left := p.GPUs
+	for _, o := range p.Owners {
+		left -= o.Quota
+	}
+	return left
+}
+
+// mostWeight bounds weights: an owner of that weight is served first anyway.
+const mostWeight = 1 << 12
+
+// favour gives every tenant that is worse off more weight, or guarantees it what
+// it would have alone if it could not wait there either. It reports whether it
+// could.
+func favour(p *Plan, r *Result) bool {
+	worse, some := r.Worse(), false
+	for i := range p.Owners {
+		o := &p.Owners[i]
+		times := worse[o.Name]
+		quota := min(o.Share, o.Quota+p.unguaranteed())
+		switch {
+		case times == 0:
+		case r.tenant(o.Name).Bound <= shortest && quota > o.Quota:
+			o.Quota, some = quota, true
+		case o.Weight < mostWeight:
+			o.Weight, some = o.Weight*2, true
+			if times > 2 {
+				o.Weight *= 2
+			}
+		}
+	}
+	return some
 }
 
 // betterThan compares by whether anything is worse than alone, then by how many

@@ -10,7 +10,11 @@ import (
 func (p *Plan) owners() []sched.Owner {
 	var out []sched.Owner
 	for _, o := range p.Owners {
-		out = append(out, sched.Owner{Name: o.Name, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
+		discipline := ""
+		if p.Swap != nil {
+			discipline = sched.Service
+		}
+		out = append(out, sched.Owner{Name: o.Name, Discipline: discipline, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
 			Quota:  sched.Amount{GPU: o.Quota * sched.GPU, CPU: sched.Unbounded, Memory: sched.Unbounded},
 			Limit:  sched.NoLimit,
 			Weight: o.Weight,
@@ -28,15 +32,26 @@ func (p *Plan) poolOf(owner string) string {
 
 // nodes returns the nodes of a plan.
 func (p *Plan) nodes() []sched.Node {
-	if !p.Apart {
-		return nodesOf(sched.DefaultPool, p.GPUs, p.PerNode)
-	}
 	var out []sched.Node
+	if !p.Apart {
+		out = nodesOf(sched.DefaultPool, p.GPUs, p.PerNode)
+	}
 	for _, o := range p.Owners {
-		out = append(out, nodesOf(p.poolOf(o.Name), o.Quota, p.PerNode)...)
+		if p.Apart {
+			out = append(out, nodesOf(p.poolOf(o.Name), o.Quota, p.PerNode)...)
+		}
+	}
+	if p.Swap != nil {
+		for i := range out {
+			out[i].HostMiB = int64(len(out[i].Devices)) * p.Swap.States * deviceMiB
+		}
 	}
 	return out
 }
+
+// deviceMiB is the memory of every GPU. What it is makes no difference, as jobs
+// have whole ones.
+const deviceMiB = 16 << 10
 
 // nodesOf returns the nodes of one pool; the last one may be smaller.
 func nodesOf(pool string, gpus int64, perNode int) []sched.Node {
@@ -45,7 +60,7 @@ func nodesOf(pool string, gpus int64, perNode int) []sched.Node {
 		n := sched.Node{Name: fmt.Sprintf("%s-%04d", pool, len(out)), Pool: pool}
 		for i := range min(left, int64(perNode)) {
 			n.Devices = append(n.Devices, sched.Device{
-				Name: fmt.Sprintf("gpu-%d", i), Model: "GPU", MemoryMiB: 16 << 10, ComputeMilli: sched.WholeCompute,
+				Name: fmt.Sprintf("gpu-%d", i), Model: "GPU", MemoryMiB: deviceMiB, ComputeMilli: sched.WholeCompute,
 			})
 		}
 		n.Capacity.Pods = int64(len(n.Devices))

@@ -7,7 +7,8 @@ import "math"
 const shortest = 60
 
 // Fairness says who is worse off than alone, by the mean time from submission
-// to completion: how many of the tenants (0 to 1), and the worst multiple.
+// to completion: how many of the tenants (0 to 1) by more than anybody would
+// notice, and the worst multiple.
 type Fairness struct {
 	Worse float64 `json:"worse"`
 	Worst float64 `json:"worst"`
@@ -30,7 +31,7 @@ func (r *Result) Compare(alone *Result) Fairness {
 		t.FinishTime = t.Completion.Mean / was.Completion.Mean
 		f.Worst = math.Max(f.Worst, t.FinishTime)
 		tenants++
-		if t.FinishTime > 1 {
+		if t.FinishTime > 1 && t.Wait.Mean > t.Bound {
 			worse++
 		}
 	}

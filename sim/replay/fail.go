@@ -88,7 +88,7 @@ func (r *run) lose(node string) error {
 	}
 	var hit []*work
 	for _, w := range r.running {
-		if slices.Contains(w.nodes, node) {
+		if slices.ContainsFunc(w.places, func(p place) bool { return p.grant.Node == node }) {
 			hit = append(hit, w)
 		}
 	}

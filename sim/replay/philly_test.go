@@ -16,7 +16,7 @@ var published = map[string]float64{
 
 func philly(t *testing.T) Study {
 	t.Helper()
-	if testing.Short() {
+	if testing.Short() || raced {
 		t.Skip("plays 64,933 jobs")
 	}
 	jobs, err := trace.Philly()
@@ -53,6 +53,31 @@ func TestPhillyStatic(t *testing.T) {
 	near("p99 wait", r.Wait.P99, 32_490, 10)
 	for name, want := range published {
 		near("mean wait of "+name, r.tenant(name).Wait.Mean, want, 0.5)
+	}
+}
+
+// With swapping, and the weights that the adviser finds, half of the GPUs leave
+// nobody worse, and jobs wait a tenth as long.
+func TestPhillySwap(t *testing.T) {
+	s := philly(t)
+	s.Plan, s.GPUs = "swap", 616
+	s.Quotas = map[string]int64{"7f04ca": 168}
+	s.Weights = map[string]int64{"0e4a51": 8, "2869ce": 32, "ee9e8c": 64}
+	r := answer(t, s)
+	if !r.NoWorse || r.Wait.Mean > 355 || r.Lost > 0.1 || r.Swaps == 0 {
+		t.Errorf("worse: %v; mean wait %v s; %.2f%% lost", r.Worse, r.Wait.Mean, r.Lost)
+	}
+}
+
+// A tenant that asks for 400 GPUs at once, now and then, makes nobody worse.
+func TestPhillyBursty(t *testing.T) {
+	s := philly(t)
+	s.Plan, s.GPUs, s.Bursts, s.Failures.Seed = "swap", 640, 400, 42
+	s.Quotas = map[string]int64{"7f04ca": 168}
+	s.Weights = map[string]int64{"0e4a51": 8, "2869ce": 32, "ee9e8c": 64}
+	r := answer(t, s)
+	if !r.NoWorse || r.Fairness.Worse > 0 || r.Jain < 0.99 {
+		t.Errorf("worse: %v; fairness %+v, Jain %v", r.Worse, r.Fairness, r.Jain)
 	}
 }
 

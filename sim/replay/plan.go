@@ -3,6 +3,7 @@ package replay
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Plan is how a cluster is shared: data for the engine.
@@ -16,7 +17,25 @@ type Plan struct {
 	// Topology keeps a job together: on one node, or on as few as it needs.
 	// Without it a job takes any free GPUs, wherever they are.
 	Topology bool
+	// Swap, if set, suspends work rather than evicting it.
+	Swap *Swap
 }
+
+// Swap is how work is suspended, and what that costs.
+type Swap struct {
+	// Cost is for how long a job's GPUs do nothing when it is suspended, and
+	// again when it resumes.
+	Cost time.Duration
+	// Residency is how long what started or resumed is left alone.
+	Residency time.Duration
+	// States is how many GPUs' memory the host memory of a node has room for, for
+	// each GPU of the node.
+	States int64
+}
+
+// DefaultSwap is ten seconds each way, a minute in between, and host memory
+// twice as large as that of the GPUs.
+var DefaultSwap = Swap{Cost: 10 * time.Second, Residency: time.Minute, States: 2}
 
 // Owner is a tenant and what it is guaranteed.
 type Owner struct {
@@ -51,6 +70,18 @@ func Shared(static Plan, gpus int64) Plan {
 	p.Owners = slices.Clone(static.Owners)
 	for i := range p.Owners {
 		p.Owners[i].Quota, p.Owners[i].Weight = 0, 0
+	}
+	return p
+}
+
+// Swapping returns the plan with work that is suspended rather than evicted, and
+// surplus divided by service: whoever was served less, by the owner's weight,
+// suspends whoever was served more.
+func (p Plan) Swapping(s *Swap) Plan {
+	p.Swap = s
+	p.Owners = slices.Clone(p.Owners)
+	for i := range p.Owners {
+		p.Owners[i].Weight = 1
 	}
 	return p
 }

@@ -43,6 +43,12 @@ func TestFigures(t *testing.T) {
 				left -= quotas[o.Name]
 			}
 			plan = plan.With(quotas)
+			if rapid.Bool().Draw(t, "swap") {
+				plan = plan.Swapping(&Swap{
+					Cost: 10 * time.Second, States: rapid.Int64Range(0, 2).Draw(t, "states"),
+					Residency: time.Duration(rapid.IntRange(10, 600).Draw(t, "residency")) * time.Second,
+				})
+			}
 		}
 		r := must(t, all, plan)
 		if again := must(t, all, plan); !reflect.DeepEqual(r, again) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,52 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// What is suspended goes on where it was; each way costs the job's GPUs ten
+// seconds.
+func TestSwap(t *testing.T) {
+	history := jobs(t, `
+		a   0 1000 4
+		b 100  100 2
+	`)
+	p := pool(4, map[string]int64{"b": 2}).Swapping(&DefaultSwap)
+	r := mustRun(t, history, p, Options{})
+	a, b := r.Tenants[0], r.Tenants[1]
+	// b starts at 110, when a is out, and ends at 210; a goes on at 220.
+	if b.Wait.Mean != 10 || b.Swaps != 0 || a.Swaps != 1 || a.Wait.Mean != 120 || r.Evictions != 0 || r.Lost != 0 {
+		t.Errorf("a waits %v and b %v s, after %d swaps", a.Wait.Mean, b.Wait.Mean, r.Swaps)
+	}
+	if want := 4 * 20.0 / 3600; math.Abs(a.Swapping-want) > 1e-9 {
+		t.Errorf("%v GPU hours of swapping, want %v", a.Swapping, want)
+	}
+	small := DefaultSwap
+	small.States = 0
+	if r := mustRun(t, history, p.Swapping(&small), Options{}); r.Swaps != 0 || r.Evictions != 1 || r.Tenants[0].LostHours != 4*100.0/3600 {
+		t.Errorf("without host memory: %d swaps, %d evictions", r.Swaps, r.Evictions)
+	}
+}
+
+// State that was on a node that failed is lost, and the work with it.
+func TestSwapAndFail(t *testing.T) {
+	history := jobs(t, `
+		a     0 400000 4
+		b 20000 200000 4
+	`)
+	p := pool(4, map[string]int64{"b": 4}).Swapping(&DefaultSwap)
+	o := Options{Failures: Failures{Every: 30 * time.Hour, Repair: time.Hour, Seed: 1}}
+	r := mustRun(t, history, p, o)
+	a := r.Tenants[0]
+	if a.Swaps == 0 || a.Failures == 0 || a.LostHours == 0 {
+		t.Errorf("a is %+v, want a swap and a failure", a)
+	}
+	sum := 0.0
+	for _, x := range r.Tenants {
+		sum += x.GPUHours + x.LostHours + x.Swapping
+	}
+	if end := r.Completion.P99; sum > 4*end/3600+1e-6 {
+		t.Errorf("%v GPU hours of work in %v s of 4 GPUs", sum, end)
+	}
+}
+
 func TestStuck(t *testing.T) {
 	_, err := Run(t.Context(), jobs(t, "a 0 10 9"), pool(8, nil), Options{})
 	if err == nil || !strings.Contains(err.Error(), "job 0 of tenant a would wait for ever in a cluster of 8 GPUs") {
@@ -113,6 +160,35 @@ func TestStuck(t *testing.T) {
 	cancel()
 	if _, err := Run(ctx, jobs(t, "a 0 10 1"), pool(8, nil), Options{}); err == nil {
 		t.Error("a run went on though it was told to end")
+	}
+}
+
+// The bursty tenant is the same for the same seed, asks for all at once, and
+// leaves the others as they are.
+func TestBursts(t *testing.T) {
+	history := jobs(t, "a 0 10 1\nb 2000000 10 1")
+	more := Bursts(slices.Clone(history), start, 100, 7)
+	if again := Bursts(slices.Clone(history), start, 100, 7); !reflect.DeepEqual(more, again) {
+		t.Error("the same seed gave two tenants")
+	}
+	at, others := map[time.Time]int{}, 0
+	for _, j := range more {
+		if j.Tenant != Bursty {
+			others++
+			continue
+		}
+		at[j.Submit] += j.GPUs
+		if j.Duration < burstLeast-time.Second || j.Duration > burstMost {
+			t.Errorf("a job runs for %v", j.Duration)
+		}
+	}
+	if others != 2 || len(at) < 3 {
+		t.Errorf("%d jobs of others, %d bursts", others, len(at))
+	}
+	for when, gpus := range at {
+		if gpus != 100 {
+			t.Errorf("the burst at %v asks for %d GPUs", when, gpus)
+		}
 	}
 }
 

@@ -15,19 +15,23 @@ type Result struct {
 	// submission that was in use, be it for work that was lost.
 	Utilisation float64 `json:"utilisation"`
 	Figures
-	// Jain is Jain's index of what tenants had of what they were entitled to
-	// while any of their jobs waited: 1 when all had the same part of it. Each
-	// is entitled to its part of the pool, as of a static plan.
-	Jain    float64  `json:"jain"`
-	Tenants []Tenant `json:"tenants"`
+	// Jain is Jain's index of what tenants had of what they were guaranteed while
+	// any of their jobs waited: 1 when all had the same part of it. JainOfParts
+	// is the same of the parts of the pool that a static plan would give them,
+	// whether guaranteed or not.
+	Jain        float64  `json:"jain"`
+	JainOfParts float64  `json:"jainOfParts"`
+	Tenants     []Tenant `json:"tenants"`
 }
 
 // Tenant is what became of one tenant's jobs.
 type Tenant struct {
 	Name  string `json:"name"`
 	Quota int64  `json:"quota"`
+	// Weight stretches service, where surplus is divided by that.
+	Weight int64 `json:"weight"`
 	Figures
-	// Served is what the tenant had of what it was entitled to while any of its
+	// Served is what the tenant had of what it was guaranteed while any of its
 	// jobs waited.
 	Served float64 `json:"served"`
 
@@ -44,10 +48,13 @@ type Figures struct {
 	Wait       Spread  `json:"wait"`
 	Completion Spread  `json:"completion"`
 	Evictions  int     `json:"evictions"`
+	Swaps      int     `json:"swaps"`
 	Failures   int     `json:"failures"`
 	GPUHours   float64 `json:"gpuHours"` // of the jobs' own work
 	LostHours  float64 `json:"lostGPUHours"`
 	Lost       float64 `json:"lostPerCent"`
+	// Swapping is GPU time in which state was brought out to host memory or in.
+	Swapping float64 `json:"swappingGPUHours"`
 	// Violation is for how many seconds a job waited that the tenant's quota
 	// had room for, summed over tenants.
 	Violation float64 `json:"quotaViolationSeconds"`
@@ -63,18 +70,21 @@ type Spread struct {
 func (t *tally) result() *Result {
 	r := &Result{Plan: t.plan.Name, GPUs: t.plan.GPUs}
 	var sum account
-	var served []float64
+	var served, parts []float64
 	for _, o := range t.plan.Owners {
 		a := t.of[o.Name]
-		tenant := Tenant{Name: o.Name, Quota: o.Quota, Figures: a.figures(), Served: 1}
-		if a.owed > 0 {
-			tenant.Served = float64(a.had) / float64(a.owed)
+		tenant := Tenant{Name: o.Name, Quota: o.Quota, Weight: o.Weight, Figures: a.figures()}
+		var some bool
+		if tenant.Served, some = a.guarantee.met(); some {
 			served = append(served, tenant.Served)
+		}
+		if part, some := a.part.met(); some {
+			parts = append(parts, part)
 		}
 		r.Tenants = append(r.Tenants, tenant)
 		sum.add(a)
 	}
-	r.Figures, r.Jain = sum.figures(), jain(served)
+	r.Figures, r.Jain, r.JainOfParts = sum.figures(), jain(served), jain(parts)
 	if span := float64(t.window[1] - t.window[0]); span > 0 {
 		r.Utilisation = float64(sum.busy) / (span * float64(t.plan.GPUs))
 	}
@@ -84,6 +94,7 @@ func (t *tally) result() *Result {
 func (a *account) add(b *account) {
 	a.waits, a.times = append(a.waits, b.waits...), append(a.times, b.times...)
 	a.work, a.busy, a.lost = a.work+b.work, a.busy+b.busy, a.lost+b.lost
+	a.swaps, a.swapping = a.swaps+b.swaps, a.swapping+b.swapping
 	a.evictions, a.failures, a.violation = a.evictions+b.evictions, a.failures+b.failures, a.violation+b.violation
 }
 
@@ -91,7 +102,7 @@ func (a *account) figures() Figures {
 	const hour = 3600 * 1000
 	return Figures{
 		Jobs: len(a.waits), Wait: spread(a.waits), Completion: spread(a.times),
-		Evictions: a.evictions, Failures: a.failures,
+		Evictions: a.evictions, Swaps: a.swaps, Swapping: float64(a.swapping) / hour, Failures: a.failures,
 		GPUHours: float64(a.work) / hour, LostHours: float64(a.lost) / hour,
 		Lost:      100 * float64(a.lost) / math.Max(float64(a.work), 1),
 		Violation: float64(a.violation) / 1000,

@@ -52,10 +52,17 @@ type run struct {
 	running ends
 	ended   int
 	faults  faults
+	swaps   []swap // under way, in order of when they are done
 }
 
 // prepare tells the engine of the cluster and its owners.
 func (r *run) prepare() error {
+	if r.plan.Swap != nil {
+		pool := sched.Pool{Name: sched.DefaultPool, Surplus: sched.ByService}
+		if err := r.engine.Apply(sched.PoolSet{Pool: pool}); err != nil {
+			return err
+		}
+	}
 	for _, o := range r.plan.owners() {
 		if err := r.engine.Apply(sched.OwnerSet{Owner: o}); err != nil {
 			return err
@@ -86,7 +93,7 @@ func (r *run) step(ctx context.Context) error {
 		return r.stuck()
 	}
 	r.now = at
-	for _, happens := range []func() error{r.finish, r.fail, r.arrive, r.decide} {
+	for _, happens := range []func() error{r.finish, r.fail, r.swap, r.arrive, r.decide} {
 		if err := happens(); err != nil {
 			return err
 		}
@@ -106,6 +113,9 @@ func (r *run) soonest() (at sched.Time, ok bool) {
 	}
 	if len(r.running) > 0 {
 		consider(r.running[0].ends)
+	}
+	if len(r.swaps) > 0 {
+		consider(r.swaps[0].at)
 	}
 	if wake := r.engine.Wake(); wake > r.now {
 		consider(wake)
@@ -150,7 +160,7 @@ func (r *run) arrive() error {
 		w := newWork(&r.jobs[r.next], r.next, &r.plan)
 		r.active[w.id] = w
 		r.tally.submit(w.job)
-		if err := r.engine.Apply(sched.WorkloadSet{Workload: w.workload()}); err != nil {
+		if err := r.engine.Apply(sched.WorkloadSet{Workload: w.workload(r.plan.Swap)}); err != nil {
 			return err
 		}
 		if err := r.ask(w); err != nil {
@@ -198,21 +208,38 @@ func (r *run) decide() error {
 func (r *run) carryOut(d *sched.Decision) error {
 	w := r.active[d.Workload]
 	switch d.Action {
-	case sched.Start:
+	case sched.Start, sched.Resume:
 		if w.placed(d) {
-			w.since, w.ends = r.now, r.now+w.left
-			heap.Push(&r.running, w)
-			r.tally.start(w.job, r.now)
+			r.start(w)
 		}
 	case sched.Evict:
 		r.stop(w, evicted)
 		if w.started--; w.started == 0 { // the last of its pods
 			return r.again(w)
 		}
+	case sched.Suspend:
+		r.suspend(w)
+		if w.started--; w.started == 0 {
+			r.later(w, out)
+		}
 	default:
 		return fmt.Errorf("the engine decided to %s %s, which a replay has no way to do", d.Action, d.Pod)
 	}
 	return nil
+}
+
+// start starts or resumes w, all pods of which have a place.
+func (r *run) start(w *work) {
+	if w.fresh && w.done > 0 { // its state went with a node
+		r.tally.lose(w.job, w.done, failed)
+		w.done = 0
+	}
+	w.begin(r.now, r.plan.Swap)
+	heap.Push(&r.running, w)
+	r.tally.start(w.job, w.idle, r.now)
+	if !w.fresh {
+		r.later(w, in)
+	}
 }
 
 // stop ends a run of w, whose work is lost.
@@ -222,5 +249,7 @@ func (r *run) stop(w *work, why cause) {
 	}
 	heap.Remove(&r.running, w.at)
 	r.tally.stop(w.job, w.since, r.now)
-	r.tally.lose(w.job, w.since, r.now, why)
+	r.tally.again(w.job, r.now)
+	r.tally.lose(w.job, w.done+w.progress(r.now), why)
+	w.done, w.out = 0, false
 }

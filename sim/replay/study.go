@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,7 +12,7 @@ import (
 )
 
 // Plans lists the plans that a study knows.
-var Plans = []string{"static", "quota"}
+var Plans = []string{"static", "quota", "swap"}
 
 // Study is one question put to a history: what would have become of the jobs
 // under a plan?
@@ -21,12 +22,20 @@ type Study struct {
 	// demand only. Zero: at the first job.
 	From time.Time
 
+	// Bursts, if set, is how many GPUs a tenant asks for at once that is added to
+	// the history.
+	Bursts int
+
 	Plan     string
 	GPUs     int64 // of the shared pool; 0: so many less than static as the plan is expected to save
 	PerNode  int
 	Topology bool
-	// Quotas are those of a shared plan; nil: as [Advise] finds them.
-	Quotas map[string]int64
+	// Quotas and Weights are those of a shared plan; both nil: as [Advise] finds
+	// them.
+	Quotas  map[string]int64
+	Weights map[string]int64
+	// Swap is how the plan swap suspends; nil: as DefaultSwap says.
+	Swap *Swap
 
 	Shrink bool // look for the smallest pool in which nobody is worse
 	Costs  bool // say what each quota costs
@@ -41,7 +50,7 @@ const sizing = 950
 
 // savings is how many GPUs of a static plan one of a shared plan stands for,
 // unless told otherwise: a numerator and a denominator.
-var savings = map[string][2]int64{"quota": {7, 4}}
+var savings = map[string][2]int64{"quota": {7, 4}, "swap": {11, 5}}
 
 // Report answers a study.
 type Report struct {
@@ -80,6 +89,9 @@ func (s Study) Answer(ctx context.Context) (*Report, error) {
 	if s.From.IsZero() && len(s.Jobs) > 0 {
 		s.From = s.Jobs[0].Submit
 	}
+	if s.Bursts > 0 && len(s.Jobs) > 0 {
+		s.Jobs = Bursts(slices.Clone(s.Jobs), s.From, s.Bursts, s.Failures.Seed)
+	}
 	jobs := s.Jobs[sort.Search(len(s.Jobs), func(i int) bool { return !s.Jobs[i].Submit.Before(s.From) }):]
 	if len(jobs) == 0 {
 		return nil, fmt.Errorf("no job was submitted from %s on: choose an earlier time", s.From.Format(time.RFC3339))
@@ -112,11 +124,14 @@ func (s Study) Answer(ctx context.Context) (*Report, error) {
 // share answers with a shared plan.
 func (s Study) share(ctx context.Context, r *Report, jobs []trace.Job, static Plan, alone *Result) error {
 	plan := Shared(static, s.pool(static))
+	if plan.Name = s.Plan; s.Plan == "swap" {
+		plan = plan.Swapping(cmp.Or(s.Swap, &DefaultSwap))
+	}
 	a, err := s.quotas(ctx, jobs, plan, alone)
 	if err != nil {
 		return err
 	}
-	r.Result, r.Advised = *a.Result, s.Quotas == nil
+	r.Result, r.Advised = *a.Result, s.Quotas == nil && s.Weights == nil
 	r.Runs += a.Runs
 	if s.Costs {
 		s.Say("what each quota costs")
@@ -149,14 +164,21 @@ func (s Study) quotas(ctx context.Context, jobs []trace.Job, plan Plan, alone *R
 			err = fmt.Errorf("in a pool of %d GPUs somebody is worse off, whatever the quotas: allow more", plan.GPUs)
 		}
 		return a, err
-	case s.Quotas == nil:
+	case s.Quotas == nil && s.Weights == nil:
 		s.Say(fmt.Sprintf("looking for quotas in a pool of %d GPUs", plan.GPUs))
 		return Advise(ctx, jobs, plan, alone, s.Options)
 	}
 	plan = plan.With(s.Quotas)
-	for name := range s.Quotas {
-		if alone.tenant(name) == nil {
-			return nil, fmt.Errorf("the trace has no tenant %q to give a quota to", name)
+	for _, names := range []map[string]int64{s.Quotas, s.Weights} {
+		for name := range names {
+			if alone.tenant(name) == nil {
+				return nil, fmt.Errorf("the trace has no tenant %q to give a quota or a weight", name)
+			}
+		}
+	}
+	for i, o := range plan.Owners {
+		if weight, told := s.Weights[o.Name]; told {
+			plan.Owners[i].Weight = weight
 		}
 	}
 	r, err := Run(ctx, jobs, plan, s.Options)

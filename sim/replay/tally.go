@@ -19,6 +19,8 @@ type account struct {
 	work         int64   // GPU·ms of its jobs
 	busy         int64   // GPU·ms in use inside the window
 	lost         int64   // GPU·ms of work thrown away
+	swapping     int64   // GPU·ms in which state was brought out or in
+	swaps        int     // runs that were put aside
 	evictions    int
 	failures     int // runs that ended with their node
 
@@ -26,8 +28,25 @@ type account struct {
 	at              sched.Time  // up to when the rest is counted
 	using           int64       // GPUs
 	waiting         map[int]int // jobs, by their GPUs
-	owed, had       int64       // GPU·ms of what it was entitled to while it waited, and what of it it had
+	guarantee       claim       // to its quota, while it waited
+	part            claim       // to its part of the pool, while it waited
 	violation       int64       // while it waited for less than its quota leaves
+}
+
+// claim is GPU·ms that a tenant could have claimed, and what of that it had.
+type claim struct{ owed, had int64 }
+
+func (c *claim) add(d, entitled, using int64) {
+	c.owed += d * entitled
+	c.had += d * min(using, entitled)
+}
+
+// met is the part of the claim that was met; ok is false when there was none.
+func (c claim) met() (part float64, ok bool) {
+	if c.owed == 0 {
+		return 1, false
+	}
+	return float64(c.had) / float64(c.owed), true
 }
 
 // cause is why a run ended early.
@@ -62,8 +81,8 @@ func (t *tally) touch(j *trace.Job, now sched.Time) *account {
 	if d == 0 || len(a.waiting) == 0 {
 		return a
 	}
-	a.owed += d * a.entitled
-	a.had += d * min(a.using, a.entitled)
+	a.guarantee.add(d, a.quota, a.using)
+	a.part.add(d, a.entitled, a.using)
 	for gpus := range a.waiting {
 		if a.using+int64(gpus) <= a.quota {
 			a.violation += d
@@ -85,10 +104,12 @@ func (t *tally) submit(j *trace.Job) {
 	a.work += int64(j.GPUs) * j.Duration.Milliseconds()
 }
 
-func (t *tally) start(j *trace.Job, now sched.Time) {
+// start counts a run that begins, and for how long it does nothing at first.
+func (t *tally) start(j *trace.Job, idle, now sched.Time) {
 	a := t.touch(j, now)
 	a.wait(j.GPUs, -1)
 	a.using += int64(j.GPUs)
+	a.swapping += int64(j.GPUs) * int64(idle)
 }
 
 // stop counts a run that ends now.
@@ -107,11 +128,23 @@ func (t *tally) end(j *trace.Job, now sched.Time) {
 	a.waits = append(a.waits, took-j.Duration.Milliseconds())
 }
 
-// lose counts a run that stopped early, and lets its job wait again.
-func (t *tally) lose(j *trace.Job, since, now sched.Time, why cause) {
-	a := t.touch(j, now)
+// suspend counts a run that was put aside, which takes its GPUs a while yet.
+func (t *tally) suspend(j *trace.Job, since, now, cost sched.Time) {
+	t.stop(j, since, now)
+	a := t.of[j.Tenant]
 	a.wait(j.GPUs, 1)
-	a.lost += int64(j.GPUs) * int64(now-since)
+	a.swaps++
+	a.swapping += int64(j.GPUs) * int64(cost)
+	a.busy += int64(j.GPUs) * max(int64(min(now+cost, t.window[1])-max(now, t.window[0])), 0)
+}
+
+// again counts a job that waits anew.
+func (t *tally) again(j *trace.Job, now sched.Time) { t.touch(j, now).wait(j.GPUs, 1) }
+
+// lose counts work that has to be done again.
+func (t *tally) lose(j *trace.Job, work sched.Time, why cause) {
+	a := t.of[j.Tenant]
+	a.lost += int64(j.GPUs) * int64(work)
 	if why == failed {
 		a.failures++
 	} else {

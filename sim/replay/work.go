@@ -12,18 +12,27 @@ type work struct {
 	job     *trace.Job
 	id      string
 	pods    []sched.PodSet
-	nodes   []string   // where the started ones of them are
+	places  []place    // of the started ones of them
 	started int        // pods that have a place
-	left    sched.Time // what it has to run yet
-	since   sched.Time // when it started
+	done    sched.Time // what it has run, up to when it was last suspended
+	since   sched.Time // when it started or resumed
+	idle    sched.Time // for how long it did nothing then
+	out     bool       // it is suspended, or about to be
+	fresh   bool       // a pod of it starts without state
 	ends    sched.Time
 	at      int // place in run.running; -1 while it waits
 }
 
+// place is what one pod was given.
+type place struct {
+	pod   string
+	grant sched.Grant
+}
+
 func newWork(j *trace.Job, number int, p *Plan) *work {
 	n, ask := p.pods(j.GPUs)
-	w := &work{job: j, id: fmt.Sprintf("%s/%08d", j.Tenant, number), left: sched.Time(j.Duration.Milliseconds()), at: -1}
-	w.pods, w.nodes = make([]sched.PodSet, n), make([]string, 0, n)
+	w := &work{job: j, id: fmt.Sprintf("%s/%08d", j.Tenant, number), at: -1}
+	w.pods, w.places = make([]sched.PodSet, n), make([]place, 0, n)
 	for i := range w.pods {
 		w.pods[i] = sched.PodSet{Workload: w.id, Pod: sched.Pod{ID: fmt.Sprintf("%s-%d", w.id, i), Ask: ask}}
 	}
@@ -31,20 +40,37 @@ func newWork(j *trace.Job, number int, p *Plan) *work {
 }
 
 // workload is w as the engine knows it. Its duration is not among that.
-func (w *work) workload() sched.Workload {
-	return sched.Workload{
+func (w *work) workload(s *Swap) sched.Workload {
+	x := sched.Workload{
 		ID: w.id, Owner: w.job.Tenant, Kind: sched.Train, Preemptible: true, Min: len(w.pods),
 		Submitted: submitted(w.job),
 	}
+	if s != nil {
+		x.Swappable, x.MinRuntime = true, s.Residency.Milliseconds()
+	}
+	return x
 }
+
+// begin starts or resumes w, all pods of which have a place.
+func (w *work) begin(now sched.Time, s *Swap) {
+	w.since, w.idle, w.out = now, 0, false
+	if !w.fresh {
+		w.idle = sched.Time(s.Cost.Milliseconds())
+	}
+	w.ends = now + w.idle + sched.Time(w.job.Duration.Milliseconds()) - w.done
+}
+
+// progress is what w got done since it started or resumed.
+func (w *work) progress(now sched.Time) sched.Time { return max(now-w.since-w.idle, 0) }
 
 // placed notes where one of w's pods is, and reports whether all have a place.
 func (w *work) placed(d *sched.Decision) bool {
 	if w.started == 0 {
-		w.nodes = w.nodes[:0]
+		w.places, w.fresh = w.places[:0], false
 	}
 	w.started++
-	w.nodes = append(w.nodes, d.Grant.Node)
+	w.places = append(w.places, place{d.Pod, d.Grant})
+	w.fresh = w.fresh || d.Action == sched.Start
 	return w.started == len(w.pods)
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+
+	"github.com/weir-gpu/weir/sched"
 )
 
 // The benchmarks are the small siblings of the cases, for benchstat.
@@ -15,10 +17,10 @@ func BenchmarkReclaim(b *testing.B) {
 	benchmark(b, func() ([]Result, error) { return reclaim(20, 0, "") })
 }
 func BenchmarkFill(b *testing.B) {
-	benchmark(b, func() ([]Result, error) { return fill(500, 4_000, fitting, "", true) })
+	benchmark(b, func() ([]Result, error) { return fill(500, 4_000, fitting, sched.Pack, "", true) })
 }
 func BenchmarkOverfull(b *testing.B) {
-	benchmark(b, func() ([]Result, error) { return fill(500, 4_000, overfull, "", false) })
+	benchmark(b, func() ([]Result, error) { return fill(500, 4_000, overfull, sched.Pack, "", false) })
 }
 
 func BenchmarkImpossible(b *testing.B) {
@@ -53,8 +55,9 @@ func TestSmall(t *testing.T) {
 	for name, run := range map[string]func() ([]Result, error){
 		"allocate": func() ([]Result, error) { return allocate(20, 0, "") },
 		"reclaim":  func() ([]Result, error) { return reclaim(10, 0, "") },
-		"fill":     func() ([]Result, error) { return fill(50, 400, fitting, "", true) },
-		"overfull": func() ([]Result, error) { return fill(50, 400, overfull, "", false) },
+		"fill":     func() ([]Result, error) { return fill(50, 400, fitting, sched.Pack, "", true) },
+		"dense":    func() ([]Result, error) { return fill(50, 400, fitting, sched.Dense, "", false) },
+		"overfull": func() ([]Result, error) { return fill(50, 400, overfull, sched.Pack, "", false) },
 	} {
 		if _, err := run(); err != nil {
 			t.Errorf("%s: %v", name, err)

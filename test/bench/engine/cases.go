@@ -18,8 +18,9 @@ var cases = []struct {
 	{"allocate", func() ([]Result, error) { return allocate(1_000, 0.12, "KAI 12.35 s") }},
 	{"reclaim", func() ([]Result, error) { return reclaim(200, 0.1, "KAI 10.4 s") }},
 	{"impossible", impossible},
-	{"fill", func() ([]Result, error) { return fill(10_000, 80_000, fitting, "", true) }},
-	{"overfull", func() ([]Result, error) { return fill(10_000, 80_000, overfull, " (overfull)", false) }},
+	{"fill", func() ([]Result, error) { return fill(10_000, 80_000, fitting, sched.Pack, "", true) }},
+	{"dense", func() ([]Result, error) { return fill(10_000, 80_000, fitting, sched.Dense, " with dense", false) }},
+	{"overfull", func() ([]Result, error) { return fill(10_000, 80_000, overfull, sched.Pack, " (overfull)", false) }},
 }
 
 // allocate fills empty nodes with one-GPU jobs.

@@ -53,6 +53,15 @@ type filler struct {
 	ids    []string // pods, in order of arrival
 }
 
+// expect says what the pods are like that will come.
+func (f *filler) expect() sched.Expect {
+	var ev sched.Expect
+	for _, ask := range f.shapes {
+		ev.Pods = append(ev.Pods, sched.Expected{Ask: ask, Weight: 1})
+	}
+	return ev
+}
+
 func (f *filler) next() []sched.Event {
 	f.n++
 	w := sched.Workload{
@@ -65,14 +74,19 @@ func (f *filler) next() []sched.Event {
 
 // fill puts pods of many shapes and owners onto many nodes, then lets single
 // pods come and go in that cluster. Bars are set for the cluster that is not
-// asked for more than it has; name tells the other one apart.
-func fill(nodes, pods int, m mix, name string, bars bool) ([]Result, error) {
+// asked for more than it has and that packs; name tells others apart. A dense
+// one is told what pods to expect.
+func fill(nodes, pods int, m mix, rule, name string, bars bool) ([]Result, error) {
 	var teams []sched.Owner
 	for i := range owners {
 		teams = append(teams, owner(fmt.Sprintf("team-%02d", i), int64(nodes*8/owners)))
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	f := &filler{cluster: newCluster(nodes, 8, teams...), rand: r, shapes: shapesOf(r, m)}
+	f.apply(sched.PoolSet{Pool: sched.Pool{Name: sched.DefaultPool, GPUPlacement: rule}})
+	if rule == sched.Dense {
+		f.apply(f.expect())
+	}
 	var evs []sched.Event
 	for range pods {
 		evs = append(evs, f.next()...)
