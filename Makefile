@@ -58,6 +58,10 @@ bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler,
 	bin/bind -mode half
 	bin/bind -mode reclaim
 
+.PHONY: scoreboard
+scoreboard: ## Run what docs/scoreboard.md shows and is out of date, and write it
+	$(GO) run ./test/scoreboard
+
 .PHONY: kill
 kill: ## Kill the scheduler 20 times, and the API server, while 2,000 pods are placed
 	$(GO) test ./test/kill -count 1 -timeout 30m -v -args -pods 2000 -kills 20

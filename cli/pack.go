@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weir-gpu/weir/cli/show"
-	"github.com/weir-gpu/weir/sched"
 	"github.com/weir-gpu/weir/sim/openb"
 	"github.com/weir-gpu/weir/sim/pack"
 )
@@ -31,19 +30,9 @@ type packFlags struct {
 	out         output
 }
 
-// policies are the placement rules by the names under which they are compared.
-var policies = map[string]string{
-	"weir": sched.Dense, "pack": sched.Pack, "fgd": sched.FGD, "bestfit": sched.BestFit, "dotprod": sched.DotProd,
-	"random": sched.Random,
-}
-
-// movesEach is how often a pod may be moved with --moves: what pods get that
-// do not say (weir.dev/max-moves).
-const movesEach = 3
-
 func (s *session) simulatePack() *cobra.Command {
 	o := &packFlags{}
-	names := slices.Sorted(maps.Keys(policies))
+	names := slices.Sorted(maps.Keys(pack.Policies))
 	c := &cobra.Command{
 		Use:   "pack --nodes CSV --pods CSV --policy " + strings.Join(names, "|"),
 		Short: "Fill a cluster with pods until nothing fits: how much of its GPUs is given out",
@@ -60,7 +49,7 @@ taken without --nodes and --pods. See docs/reference/pack.md.`,
 			"weir simulate pack --nodes nodes.csv --pods pods.csv --policy weir --learn",
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if policies[o.policy] == "" {
+			if pack.Policies[o.policy] == "" {
 				return refused("there is no policy %q: write --policy %s", o.policy, strings.Join(names, " or --policy "))
 			}
 			for _, x := range o.loads {
@@ -74,13 +63,13 @@ taken without --nodes and --pods. See docs/reference/pack.md.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.nodes, "nodes", "", "CSV file of nodes: sn,cpu_milli,memory_mib,gpu,model (default those of openb)")
-	f.StringVar(&o.pods, "pods", "",
-		"CSV file of pods, or a list of openb: "+strings.Join(openb.Lists, ", ")+" (default "+openb.Lists[0]+")")
+	f.StringVar(&o.pods, "pods", "", "CSV file of pods, or a list of openb: "+
+		strings.Join(slices.Concat(openb.Lists, openb.Variants), ", ")+" (default "+openb.Lists[0]+")")
 	f.StringVar(&o.policy, "policy", "weir", "policy: "+strings.Join(names, ", "))
 	f.Int64Var(&o.seed, "seed", 42, "seed of the order of pods and nodes; the published figures are means of 42 to 51")
 	f.IntSliceVar(&o.loads, "at", []int{95, 100, 130}, "loads at which to report, in per cent of all GPUs asked for")
 	f.BoolVar(&o.learn, "learn", false, "let the policy find out from the pods that run what pods are like")
-	f.BoolVar(&o.moves, "moves", false, "let running pods be moved to make room, each up to "+strconv.Itoa(movesEach)+" times")
+	f.BoolVar(&o.moves, "moves", false, "let running pods be moved to make room, each up to "+strconv.Itoa(pack.MovesEach)+" times")
 	o.out.addTo(c, "table", "json", "yaml")
 	return c
 }
@@ -93,7 +82,7 @@ func (s *session) runPack(o *packFlags) error {
 	}
 	list := func() ([]openb.Pod, error) { return openb.PodList(cmp.Or(o.pods, openb.Lists[0])) }
 	file := o.pods
-	if slices.Contains(openb.Lists, file) {
+	if slices.Contains(slices.Concat(openb.Lists, openb.Variants), file) {
 		file = ""
 	}
 	pods, err := rows(file, list, openb.ReadPods)
@@ -104,9 +93,9 @@ func (s *session) runPack(o *packFlags) error {
 	if err != nil {
 		return coded{exitUsage, err}
 	}
-	opt := pack.Options{Rule: policies[o.policy], Learn: o.learn, Now: s.now}
+	opt := pack.Options{Rule: pack.Policies[o.policy], Learn: o.learn, Now: s.now}
 	if o.moves {
-		opt.MovesEach = movesEach
+		opt.MovesEach = pack.MovesEach
 	}
 	last := s.now()
 	opt.Progress = func(done, all int) {

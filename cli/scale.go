@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weir-gpu/weir/cli/show"
+	"github.com/weir-gpu/weir/sim/pack"
 	"github.com/weir-gpu/weir/sim/scale"
 )
 
@@ -56,7 +57,7 @@ an end costs, and how that grows with the number of nodes. See docs/reference/sc
 func (o *scaleFlags) check() error {
 	const mostNodes, mostJobs, mostOwners = 100_000, 100_000_000, 10_000
 	switch {
-	case policies[o.policy] == "":
+	case pack.Policies[o.policy] == "":
 		return refused("there is no policy %q: see weir simulate pack --help", o.policy)
 	case len(o.nodes) == 0:
 		return refused("--nodes names no size: write numbers of nodes, such as 1250,10000")
@@ -80,7 +81,7 @@ func (s *session) runScale(o *scaleFlags) error {
 	for _, n := range o.nodes {
 		last := s.now()
 		r, err := scale.Run(scale.Options{
-			Nodes: n, Uniform: o.uniform, Jobs: o.jobs, Load: o.load, Owners: o.owners, Rule: policies[o.policy],
+			Nodes: n, Uniform: o.uniform, Jobs: o.jobs, Load: o.load, Owners: o.owners, Rule: pack.Policies[o.policy],
 			Seed: o.seed, Now: s.now,
 			Progress: func(done, all int) {
 				if now := s.now(); now.Sub(last) >= 10*time.Second {

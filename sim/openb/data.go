@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 )
 
 //go:embed data/*.csv.gz
@@ -21,8 +22,11 @@ var Lists = []string{"default", "gpushare40", "gpushare100"}
 // Pods returns the pods of the embedded trace, in order of name.
 func Pods() ([]Pod, error) { return PodList("default") }
 
-// PodList returns the pods of one of [Lists].
+// PodList returns the pods of one of [Lists] or [Variants].
 func PodList(name string) ([]Pod, error) {
+	if slices.Contains(Variants, name) {
+		return variant(name)
+	}
 	return embedded("openb_pod_list_"+name+".csv", ReadPods)
 }
 

@@ -11,6 +11,17 @@ import (
 	"github.com/weir-gpu/weir/sim/openb"
 )
 
+// Policies are the rules of placement by the names under which they are
+// compared.
+var Policies = map[string]string{
+	"weir": sched.Dense, "pack": sched.Pack, "fgd": sched.FGD, "bestfit": sched.BestFit, "dotprod": sched.DotProd,
+	"random": sched.Random,
+}
+
+// MovesEach is how often a pod may be moved that does not say
+// (weir.dev/max-moves).
+const MovesEach = 3
+
 // Options says how a case is played.
 type Options struct {
 	Rule string // of placement, one of [sched.Rules]

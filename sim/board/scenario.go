@@ -1,0 +1,164 @@
+package board
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weir-gpu/weir/sim/openb"
+	"github.com/weir-gpu/weir/sim/replay"
+)
+
+// Scenario is one thing to run; exactly one of its parts is set.
+type Scenario struct {
+	Pack   *Packing  `json:"pack,omitempty"`
+	Limit  *Limiting `json:"limit,omitempty"`
+	Replay *Replay   `json:"replay,omitempty"`
+}
+
+// Packing fills a cluster with the pods of a list, once for each seed.
+type Packing struct {
+	List   string `json:"list"`
+	Policy string `json:"policy"`
+	Learn  bool   `json:"learn,omitempty"`
+	Moves  bool   `json:"moves,omitempty"`
+	Seeds  int    `json:"seeds"` // from firstSeed on
+}
+
+// Limiting asks how much any rule can give out of a list in the end that gave
+// out so much before; see pack.Case.Bound. It is asked for each of limits.
+type Limiting struct {
+	List  string `json:"list"`
+	Load  int    `json:"load"`
+	Seeds int    `json:"seeds"`
+}
+
+// limits are what was given out before, in per cent.
+var limits = []float64{90, 91.5, 93, 95, 96.2, 96.8}
+
+// Replay plays the Philly trace under a plan, with the quotas that the adviser
+// finds.
+type Replay struct {
+	Plan   string `json:"plan"`
+	GPUs   int64  `json:"gpus,omitempty"`
+	Shrink bool   `json:"shrink,omitempty"` // find the smallest pool instead
+	// Quotas are those to use, instead of the adviser's.
+	Quotas map[string]int64 `json:"quotas,omitempty"`
+}
+
+// firstSeed is the first of those of the published figures.
+const firstSeed = 42
+
+// Few is for what takes long, seeds for everything else.
+const (
+	seeds = 10
+	few   = 3
+)
+
+// policies are compared on every list.
+var policies = []string{"random", "dotprod", "bestfit", "fgd", "pack", "weir"}
+
+// pools are the sizes at which plans that share are tried, in GPUs.
+var pools = map[string][]int64{
+	"quota": {640, 704, 800, 960, 1232},
+	"swap":  {480, 560, 616, 704, 800, 960, 1232},
+}
+
+// Scenarios is everything that the page shows.
+func Scenarios() []Scenario {
+	var all []Scenario
+	add := func(p Packing) { all = append(all, Scenario{Pack: &p}) }
+	for _, list := range openb.Lists {
+		for _, policy := range policies {
+			add(Packing{List: list, Policy: policy, Seeds: seeds})
+		}
+		add(Packing{List: list, Policy: "weir", Moves: true, Seeds: seeds})
+	}
+	for _, list := range openb.Variants {
+		for _, policy := range []string{"fgd", "weir"} {
+			add(Packing{List: list, Policy: policy, Seeds: seeds})
+		}
+	}
+	for _, list := range openb.Lists {
+		add(Packing{List: list, Policy: "weir", Learn: true, Seeds: few})
+	}
+	all = append(all, Scenario{Limit: &Limiting{List: openb.Lists[0], Load: 100, Seeds: seeds}})
+	for _, plan := range replay.Plans {
+		if plan == "static" { // it has the size that it has
+			all = append(all, Scenario{Replay: &Replay{Plan: plan}})
+			continue
+		}
+		for _, gpus := range pools[plan] {
+			all = append(all, Scenario{Replay: &Replay{Plan: plan, GPUs: gpus}})
+		}
+		all = append(all, Scenario{Replay: &Replay{Plan: plan, Shrink: true}})
+	}
+	return all
+}
+
+// Short is what is run at every change: two seeds of each policy on the
+// recorded list, and one pool with the quotas that are recorded.
+func (r Results) Short() []Scenario {
+	var all []Scenario
+	for _, policy := range policies {
+		all = append(all, Scenario{Pack: &Packing{List: openb.Lists[0], Policy: policy, Seeds: 2}})
+	}
+	pool := Scenario{Replay: &Replay{Plan: "quota", GPUs: 704}}
+	if was := r[pool.Name()].Replay; was != nil {
+		pool.Replay.Quotas = map[string]int64{}
+		for _, t := range was.Tenants {
+			pool.Replay.Quotas[t.Name] = t.Quota
+		}
+	}
+	return append(all, pool)
+}
+
+// Name tells scenarios apart; the number of seeds is no part of it.
+func (s Scenario) Name() string {
+	switch {
+	case s.Pack != nil:
+		return s.Pack.name()
+	case s.Limit != nil:
+		return fmt.Sprintf("limit/%s/%d", s.Limit.List, s.Limit.Load)
+	case s.Replay.Shrink:
+		return "replay/" + s.Replay.Plan + "/shrink"
+	case s.Replay.GPUs > 0:
+		return fmt.Sprintf("replay/%s/%d", s.Replay.Plan, s.Replay.GPUs)
+	}
+	return "replay/" + s.Replay.Plan
+}
+
+func (p Packing) name() string {
+	parts := []string{"pack", p.List, p.Policy}
+	for name, on := range map[string]bool{"learn": p.Learn, "moves": p.Moves} {
+		if on {
+			parts = append(parts, name)
+		}
+	}
+	slices.Sort(parts[3:])
+	return strings.Join(parts, "/")
+}
+
+// Command is how to get the same by hand; for one seed, where there are more.
+func (s Scenario) Command() string {
+	var words []string
+	add := func(on bool, w ...string) {
+		if on {
+			words = append(words, w...)
+		}
+	}
+	switch p, r := s.Pack, s.Replay; {
+	case p != nil:
+		add(true, "weir simulate pack --pods", p.List, "--policy", p.Policy)
+		add(p.Learn, "--learn")
+		add(p.Moves, "--moves")
+		add(true, fmt.Sprintf("--seed %d..%d", firstSeed, firstSeed+p.Seeds-1))
+	case r != nil:
+		add(true, "weir simulate replay --plan", r.Plan)
+		add(r.GPUs > 0, fmt.Sprint("--gpus ", r.GPUs))
+		add(r.Shrink, "--shrink")
+	default:
+		add(true, "go run ./test/scoreboard -only", s.Name())
+	}
+	return strings.Join(words, " ")
+}
