@@ -67,7 +67,7 @@ func (e *Engine) claimDue(en *entry) bool {
 		return false
 	}
 	owed := en.doubt.owed
-	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || owed == 0 && d.hope.greed != p.hope.greed || d.log < p.logBase {
+	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || d.hope.greed != p.hope.greed || d.log < p.logBase {
 		return true
 	}
 	if en.forbidden() { // what is needed is not only room

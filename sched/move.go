@@ -53,7 +53,7 @@ func (a *asker) makeRoom(p *pod, s *shape) (*holding, []relocation, bool) {
 		return nil, nil, false
 	}
 	if n := e.best(e.tree(s, a.pool), a.placed); n != nil {
-		if h := e.lay(p, s, n, now); h != nil {
+		if h := e.lay(p, s, n, now); h != nil && a.allowed(h) {
 			e.put(h, inLater|inFixed)
 			return h, nil, true
 		}
@@ -82,7 +82,7 @@ func (a *asker) makeRoom(p *pod, s *shape) (*holding, []relocation, bool) {
 		for i := range pt.units {
 			e.take(&pt.units[i])
 		}
-		if h := e.lay(p, s, pt.node, later); h != nil {
+		if h := e.lay(p, s, pt.node, later); h != nil && a.allowed(h) {
 			e.put(h, inLater|inFixed)
 			if moves := a.resettle(pt.units); moves != nil {
 				return h, moves, true
@@ -91,6 +91,12 @@ func (a *asker) makeRoom(p *pod, s *shape) (*holding, []relocation, bool) {
 		e.back(m)
 	}
 	return nil, nil, false
+}
+
+// allowed reports whether quota and limit leave room for what h is charged.
+func (a *asker) allowed(h *holding) bool {
+	where, _ := a.acct.gate(h.charge, !a.w.Preemptible)
+	return where == nil
 }
 
 // resettle finds a place that is free now for each of the stopped pods.

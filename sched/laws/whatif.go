@@ -76,7 +76,7 @@ func (f *whatIf) grant(id string, reason sched.Reason) {
 		f.tell(sched.WorkloadSet{Workload: w})
 	case sched.ReasonNoOwner:
 		pools := map[string]sched.OwnerPool{}
-		for _, pool := range append(f.ledger.PoolsOf(w), sched.DefaultPool) {
+		for _, pool := range append(f.pools(w), sched.DefaultPool) {
 			pools[pool] = sched.OwnerPool{Quota: sched.NoLimit, Limit: sched.NoLimit, Weight: 1}
 		}
 		f.tell(sched.OwnerSet{Owner: sched.Owner{Name: w.Owner, Pools: pools}})
@@ -95,7 +95,7 @@ func (f *whatIf) bound(w sched.Workload, change func(*sched.OwnerPool)) {
 	for _, name := range f.ledger.Chain(w.Owner) {
 		o := f.ledger.Owners[name]
 		pools := map[string]sched.OwnerPool{}
-		for _, pool := range append(f.ledger.PoolsOf(w), sortedKeys(o.Pools)...) {
+		for _, pool := range append(f.pools(w), sortedKeys(o.Pools)...) {
 			op := f.ledger.entry(name, pool)
 			change(&op)
 			pools[pool] = op
@@ -137,14 +137,19 @@ func (f *whatIf) grantRoom(w sched.Workload, reason sched.Reason) {
 	}
 }
 
-// addNodes adds to each of its pools, that in which it runs among them even
-// where its owner names it no more, an empty node for each waiting pod, large
+// pools are those of w, that in which it runs among them even where its owner
+// names it no more.
+func (f *whatIf) pools(w sched.Workload) []string {
+	return union(f.ledger.PoolsOf(w), f.ledger.poolsFor(w))
+}
+
+// addNodes adds to each of its pools an empty node for each waiting pod, large
 // enough for anything and fit for everybody.
 func (f *whatIf) addNodes(w sched.Workload) {
 	for i, p := range f.ledger.Of(w.ID, Pod.Waiting) {
 		p.Ask.Fit = ""
 		f.tell(sched.PodSet{Workload: w.ID, Pod: sched.Pod{ID: p.ID, Ask: p.Ask}})
-		for _, pool := range union(f.ledger.PoolsOf(w), f.ledger.poolsFor(w)) {
+		for _, pool := range f.pools(w) {
 			n := sched.Node{Name: fmt.Sprintf("new-%s-%d", pool, i), Pool: pool}
 			n.Capacity = sched.Resources{CPU: plenty, Memory: plenty, Pods: 110, Other: map[string]int64{}}
 			for name := range p.Ask.Other {
