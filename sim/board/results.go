@@ -88,11 +88,13 @@ func (r Results) Bring(ctx context.Context, all []Scenario, root string, say fun
 // dependsOn are the directories, from the root of the module, with all code and
 // data that figures follow from.
 func (s Scenario) dependsOn() []string {
-	if s.Limit != nil {
+	switch {
+	case s.Limit != nil:
 		return []string{"sim/pack", "sim/openb", "sim/openb/data"}
-	}
-	if s.Pack != nil {
+	case s.Pack != nil:
 		return []string{"sched", "sched/learn", "sim/pack", "sim/openb", "sim/openb/data"}
+	case s.Scale != nil:
+		return []string{"sched", "sched/learn", "sim/pack", "sim/scale", "sim/openb", "sim/openb/data"}
 	}
 	return []string{"sched", "sim/replay", "sim/trace", "sim/trace/data"}
 }

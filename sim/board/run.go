@@ -5,20 +5,23 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/weir-gpu/weir/sim/openb"
 	"github.com/weir-gpu/weir/sim/pack"
 	"github.com/weir-gpu/weir/sim/replay"
+	"github.com/weir-gpu/weir/sim/scale"
 	"github.com/weir-gpu/weir/sim/trace"
 )
 
 // Result is what came of a scenario, rounded, so that it can be kept as text.
 type Result struct {
 	// Key is of what the result depends on.
-	Key    string         `json:"key"`
-	Pack   *Packed        `json:"pack,omitempty"`
-	Limit  []float64      `json:"limit,omitempty"` // for each of limits, the mean over seeds
-	Replay *replay.Report `json:"replay,omitempty"`
+	Key    string          `json:"key"`
+	Pack   *Packed         `json:"pack,omitempty"`
+	Limit  []float64       `json:"limit,omitempty"` // for each of limits, the mean over seeds
+	Replay *replay.Report  `json:"replay,omitempty"`
+	Scale  []*scale.Result `json:"scale,omitempty"` // by size
 }
 
 // Packed is how much of a cluster was given out, in per cent of all GPUs. At,
@@ -51,6 +54,8 @@ func (s Scenario) Run(ctx context.Context, say func(string)) (Result, error) {
 		r.Pack, err = s.Pack.run()
 	case s.Limit != nil:
 		r.Limit, err = s.Limit.run()
+	case s.Scale != nil:
+		r.Scale, err = s.Scale.run()
 	default:
 		r.Replay, err = s.Replay.run(ctx, say)
 	}
@@ -78,6 +83,22 @@ func (l Limiting) run() ([]float64, error) {
 	return sums, nil
 }
 
+// run takes the owners, the load and the seed of weir simulate scale.
+func (x Scaling) run() ([]*scale.Result, error) {
+	var out []*scale.Result
+	for _, n := range x.Nodes {
+		r, err := scale.Run(scale.Options{
+			Nodes: n, Uniform: x.Uniform, Jobs: x.Jobs, Load: 90, Owners: 20, Seed: 1,
+			Rule: pack.Policies["weir"], Now: time.Now,
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
 func lists(pods string) ([]openb.Node, []openb.Pod, error) {
 	nodes, err := openb.Nodes()
 	if err != nil {
@@ -93,7 +114,8 @@ func (r Replay) run(ctx context.Context, say func(string)) (*replay.Report, erro
 		return nil, err
 	}
 	return replay.Study{
-		Jobs: jobs, From: trace.PhillyFrom, PerNode: 8, Plan: r.Plan, GPUs: r.GPUs, Shrink: r.Shrink, Quotas: r.Quotas, Say: say,
+		Jobs: jobs, From: trace.PhillyFrom, PerNode: 8, Plan: r.Plan, GPUs: r.GPUs, Shrink: r.Shrink,
+		Quotas: r.Quotas, Say: say,
 	}.Answer(ctx)
 }
 

@@ -14,6 +14,7 @@ type Scenario struct {
 	Pack   *Packing  `json:"pack,omitempty"`
 	Limit  *Limiting `json:"limit,omitempty"`
 	Replay *Replay   `json:"replay,omitempty"`
+	Scale  *Scaling  `json:"scale,omitempty"`
 }
 
 // Packing fills a cluster with the pods of a list, once for each seed.
@@ -44,6 +45,14 @@ type Replay struct {
 	Shrink bool   `json:"shrink,omitempty"` // find the smallest pool instead
 	// Quotas are those to use, instead of the adviser's.
 	Quotas map[string]int64 `json:"quotas,omitempty"`
+}
+
+// Scaling lets jobs come to clusters of several sizes, to see what a decision
+// costs. It is the only thing here that depends on the machine.
+type Scaling struct {
+	Nodes   []int `json:"nodes"`
+	Jobs    int   `json:"jobs"`
+	Uniform bool  `json:"uniform,omitempty"`
 }
 
 // firstSeed is the first of those of the published figures.
@@ -93,6 +102,10 @@ func Scenarios() []Scenario {
 		}
 		all = append(all, Scenario{Replay: &Replay{Plan: plan, Shrink: true}})
 	}
+	sizes := []int{1250, 2500, 5000, 10_000}
+	for _, x := range []Scaling{{sizes, 200_000, false}, {sizes, 200_000, true}, {[]int{10_000}, 1_000_000, false}} {
+		all = append(all, Scenario{Scale: &x})
+	}
 	return all
 }
 
@@ -120,12 +133,21 @@ func (s Scenario) Name() string {
 		return s.Pack.name()
 	case s.Limit != nil:
 		return fmt.Sprintf("limit/%s/%d", s.Limit.List, s.Limit.Load)
+	case s.Scale != nil:
+		return fmt.Sprintf("scale/%s/%d", s.Scale.kind(), s.Scale.Jobs)
 	case s.Replay.Shrink:
 		return "replay/" + s.Replay.Plan + "/shrink"
 	case s.Replay.GPUs > 0:
 		return fmt.Sprintf("replay/%s/%d", s.Replay.Plan, s.Replay.GPUs)
 	}
 	return "replay/" + s.Replay.Plan
+}
+
+func (x Scaling) kind() string {
+	if x.Uniform {
+		return "uniform"
+	}
+	return "openb"
 }
 
 func (p Packing) name() string {
@@ -157,6 +179,10 @@ func (s Scenario) Command() string {
 		add(true, "weir simulate replay --plan", r.Plan)
 		add(r.GPUs > 0, fmt.Sprint("--gpus ", r.GPUs))
 		add(r.Shrink, "--shrink")
+	case s.Scale != nil:
+		nodes := strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Scale.Nodes), " ", ","), "[]")
+		add(true, "weir simulate scale --nodes", nodes, fmt.Sprint("--jobs ", s.Scale.Jobs))
+		add(s.Scale.Uniform, "--uniform")
 	default:
 		add(true, "go run ./test/scoreboard -only", s.Name())
 	}
