@@ -8,8 +8,10 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -91,8 +93,9 @@ func (s *Schema) Complete(obj *unstructured.Unstructured) {
 }
 
 // Check returns what is wrong with an object, completed or not, in the API
-// server's order and words; nothing when it would be accepted. Fields that
-// the definition does not have are wrong too, as with kubectl.
+// server's words; nothing when it would be accepted. Fields that the definition
+// does not have are wrong too, as with kubectl. Broken rules come in order of
+// their fields; the API server has no order for them.
 func (s *Schema) Check(obj *unstructured.Unstructured) field.ErrorList {
 	full := obj.DeepCopy()
 	errs := s.unknown(full)
@@ -104,6 +107,7 @@ func (s *Schema) Check(obj *unstructured.Unstructured) field.ErrorList {
 	}
 	broken, _ := s.rules.Validate(context.Background(), nil, s.structural, full.Object, nil,
 		celconfig.RuntimeCELCostBudget)
+	slices.SortStableFunc(broken, func(a, b *field.Error) int { return cmp.Compare(a.Field, b.Field) })
 	return append(errs, broken...)
 }
 
