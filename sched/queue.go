@@ -26,7 +26,15 @@ type queue struct {
 	heap    heap[*wish]
 	head    *wish // heap.top()
 	entries []*entry
+
+	// submitted and id are those of the head's workload: entries are compared
+	// so often that a walk there would show.
+	submitted Time
+	id        string
 }
+
+// lead makes x the head.
+func (q *queue) lead(x *wish) { q.head, q.submitted, q.id = x, x.w.Submitted, x.w.ID }
 
 // entry is a queue's place in one pool: awake (in its account's heap) or
 // asleep until something changes that could make its head start.
@@ -76,13 +84,18 @@ func wishLess(a, b *wish) bool {
 // entryLess is the order inside an owner: by priority, then by its discipline,
 // then submission.
 func entryLess(a, b *entry) bool {
-	if x, y := a.queue.key.priority, b.queue.key.priority; x != y {
-		return x > y
+	x, y := a.queue, b.queue
+	switch {
+	case x.key.priority != y.key.priority:
+		return x.key.priority > y.key.priority
+	case x.key.turn != y.key.turn:
+		return x.key.turn < y.key.turn
+	case x.submitted != y.submitted:
+		return x.submitted < y.submitted
+	case x.id != y.id:
+		return x.id < y.id
 	}
-	if s, t := a.queue.key.turn, b.queue.key.turn; s != t {
-		return s < t
-	}
-	return wishLess(a.queue.head, b.queue.head)
+	return x.head.rank < y.head.rank
 }
 
 // requeue puts w's wishes where they belong after anything about it changed.
@@ -165,7 +178,7 @@ func (e *Engine) enqueue(x *wish, key queueKey) {
 		e.reorder(q)
 		return
 	}
-	q.head = x
+	q.lead(x)
 	for _, en := range q.entries {
 		e.rest(en)
 		en.plan, en.doubt = nil, doubt{}
@@ -175,7 +188,7 @@ func (e *Engine) enqueue(x *wish, key queueKey) {
 
 // reorder repairs the places of a queue's entries after its head changed.
 func (e *Engine) reorder(q *queue) {
-	q.head = q.heap.top()
+	q.lead(q.heap.top())
 	for _, en := range q.entries {
 		en.acct.queue.fix(en)
 		en.acct.reface()

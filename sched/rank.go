@@ -80,6 +80,9 @@ func (e *Engine) repair(t *tree) {
 		if n.lastLog != i || n.pool != p { // repaired at its last change
 			continue
 		}
+		if t.slots[n.leafAt] == 0 && t.shape.whole && n.room().empty < int64(t.shape.ask.Devices) && !n.Counted {
+			continue // it did not fit and does not; most changes are such, for most shapes
+		}
 		e.rerank(t, n.leafAt)
 	}
 	t.read = end
