@@ -11,10 +11,12 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
+	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/kube/watch"
 )
 
@@ -23,9 +25,15 @@ func densePool(rule v1alpha1.PlacementRule) *v1alpha1.NodePool {
 		Spec: v1alpha1.NodePoolSpec{Placement: v1alpha1.Placement{GPU: rule}}}
 }
 
+// alike is how many numbered pods ask for one GPU; those after them ask for two.
+const alike = 80
+
 func numbered(n int) *corev1.Pod {
 	p := wholePod()
 	p.Name, p.UID = fmt.Sprintf("p%d", n), types.UID(fmt.Sprint(n))
+	if n > alike {
+		p.Spec.Containers[0].Resources.Limits[ask.WholeGPU] = resource.MustParse("2")
+	}
 	return p
 }
 
@@ -38,8 +46,8 @@ func (s *stage) expected() []string {
 }
 
 // Where a pool is dense, the engine is told what pods are like: at the start
-// those that exist, then again when a quarter more came. Each telling is
-// logged.
+// those that exist, then again when a quarter more came and they are others. Each
+// telling is logged.
 func TestEngineIsToldWhatToExpect(t *testing.T) {
 	s := newStage(t)
 	var log bytes.Buffer
@@ -50,10 +58,10 @@ func TestEngineIsToldWhatToExpect(t *testing.T) {
 		pool v1alpha1.PlacementRule // what it becomes; "" is gone
 		told string
 	}{
-		{80, v1alpha1.Pack, "[]"},
+		{alike, v1alpha1.Pack, "[]"},
 		{0, v1alpha1.Dense, "[expect 1]"},
 		{19, v1alpha1.Dense, "[]"},
-		{1, v1alpha1.Dense, "[expect 1]"},
+		{1, v1alpha1.Dense, "[expect 2]"},
 		{1, v1alpha1.Dense, "[]"},
 		{0, "", "[expect 0]"}, // what was told is taken back
 		{100, "", "[]"},
