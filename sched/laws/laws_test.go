@@ -44,6 +44,11 @@ func TestMain(m *testing.M) {
 	if testing.Short() {
 		unless("rapid.checks", "200")
 	}
+	// Generators name themselves when first asked, and not safely where tests in
+	// parallel share them.
+	for _, g := range []fmt.Stringer{histories, contests, steps, contenders, nodes, bounds, asks, surplusRuntimes} {
+		_ = g.String()
+	}
 	fmt.Printf("histories of -rapid.seed=%s\n", flag.Lookup("rapid.seed").Value)
 	os.Exit(m.Run())
 }
