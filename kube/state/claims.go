@@ -37,6 +37,9 @@ func (s *State) setClaim(c *resourcev1.ResourceClaim) {
 	if x.uid != "" {
 		link(s.byUID, x.uid, key)
 	}
+	for _, r := range c.Status.ReservedFor {
+		link(s.mentions, r.UID, key)
+	}
 	s.touchClaim(key)
 }
 
@@ -56,6 +59,11 @@ func (s *State) loosen(key string, x *claimed) {
 	if x.uid != "" {
 		s.touchHolder(x)
 		unlink(s.byUID, x.uid, key)
+	}
+	if x.obj != nil {
+		for _, r := range x.obj.Status.ReservedFor {
+			unlink(s.mentions, r.UID, key)
+		}
 	}
 	if x.held.Node != "" {
 		s.node(x.held.Node).claims.remove(key)

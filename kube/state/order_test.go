@@ -76,6 +76,11 @@ const world = ground + slicesOfN2 + chain + `
  {name: gpu, exactly: {deviceClassName: gpu.weir.dev}}]}}, status: {reservedFor: [{resource: pods, name: gone, uid: g}],
  allocation: {devices: {results: [{request: gpu, driver: gpu.weir.dev, pool: n2, device: gpu-1}]}}}}
 ---
+{apiVersion: resource.k8s.io/v1, kind: ResourceClaim, metadata: {name: both, namespace: ml}, spec: {devices: {requests: [
+ {name: gpu, exactly: {deviceClassName: gpu.weir.dev}}]}}, status: {reservedFor: [{resource: pods, name: gone, uid: g},
+ {resource: pods, name: driver, uid: dr}],
+ allocation: {devices: {results: [{request: gpu, driver: gpu.weir.dev, pool: n2, device: gpu-1}]}}}}
+---
 {apiVersion: resource.k8s.io/v1, kind: ResourceClaimTemplate, metadata: {name: t, namespace: ml},
  spec: {spec: {devices: {requests: [
  {name: gpu, exactly: {deviceClassName: gpu.weir.dev, count: 2}}]}}}}
@@ -210,7 +215,7 @@ func older(obj any, age int) any {
 func (s *State) settleGhost(id string) []sched.Event {
 	p := s.pods[id]
 	p.obj = p.obj.DeepCopy()
-	s.touchClaims(p)
+	s.touchClaims(p.obj.UID)
 	p.obj.UID += "-ghost"
 	s.dirty.pods.add(id)
 	return s.settle()

@@ -53,8 +53,12 @@ func (s *State) setPod(obj *corev1.Pod) {
 		p = &pod{}
 		s.pods[id] = p
 		s.namespace(obj.Namespace).pods.add(id)
-	} else if p.obj.UID != obj.UID {
-		s.touchClaims(p)
+	}
+	if p.obj == nil || p.obj.UID != obj.UID { // another pod, if of the same name
+		if p.obj != nil {
+			s.touchClaims(p.obj.UID)
+		}
+		s.touchClaims(obj.UID)
 	}
 	p.obj, p.deleted = obj, false
 	s.refile(id, p)
@@ -75,8 +79,8 @@ func (s *State) dropPod(id string) {
 }
 
 // touchClaims marks the claims reserved for a pod.
-func (s *State) touchClaims(p *pod) {
-	for key := range s.byUID[p.obj.UID] {
+func (s *State) touchClaims(uid types.UID) {
+	for key := range s.mentions[uid] {
 		s.dirty.claims.add(key)
 	}
 }
@@ -95,6 +99,7 @@ func (s *State) refile(id string, p *pod) {
 // remove forgets a pod altogether.
 func (s *State) remove(id string, p *pod) {
 	s.joinGroupOf(id, p, workload.Ref{}, "")
+	s.touchClaims(p.obj.UID)
 	for _, key := range p.named {
 		unlink(s.byClaim, key, id)
 	}
@@ -117,7 +122,7 @@ func (s *State) derivePod(id string, d *difference) {
 	old := p.told
 	p.told = next
 	if tell(id, old, next, d) {
-		s.touchClaims(p)
+		s.touchClaims(p.obj.UID)
 	}
 	s.countIn(p.group, next.workload != "" && next.workload == p.group, id, d)
 	if old.workload != "" && old.workload != next.workload {
