@@ -80,6 +80,11 @@ fuzz: ## Fuzz every parser for FUZZTIME each (default 60s)
 laws: ## Play histories that were not played before against the laws of the engine
 	$(GO) test ./sched/laws -count 1 -timeout 20m -args -anew
 
+.PHONY: properties
+properties: ## Play values that were not played before against every other property
+	WEIR_SEED=new $(GO) test -count 1 -timeout 20m \
+		$$(git grep -l 'weir/test/seed"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin

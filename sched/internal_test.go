@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 // state is everything that a transaction may touch, for comparing.

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 // organisation is departments and projects by name, each a spec in YAML.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/weir-gpu/weir/sched"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 func read[T any](t testing.TB, text string) *T {

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weir-gpu/weir/sched"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 func TestParseAsk(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weir-gpu/weir/sched"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 func quantity(s string) *resource.Quantity {

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weir-gpu/weir/sched"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 func anyDevices(t *rapid.T) []sched.Device {

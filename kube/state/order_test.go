@@ -14,6 +14,7 @@ import (
 
 	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/sched"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 // world is one of every kind of object, with everything that makes one depend

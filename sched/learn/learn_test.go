@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-gpu/weir/sched"
 	"github.com/weir-gpu/weir/sched/learn"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 func ask(devices int) sched.Ask { return sched.Ask{Devices: devices, Fit: "zone=a"} }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weir-gpu/weir/sim/trace"
+	_ "github.com/weir-gpu/weir/test/seed"
 )
 
 // history draws jobs of three tenants.
