@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -10,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -97,13 +97,7 @@ func (s *session) runPack(o *packFlags) error {
 	if o.moves {
 		opt.MovesEach = pack.MovesEach
 	}
-	last := s.now()
-	opt.Progress = func(done, all int) {
-		if now := s.now(); now.Sub(last) >= 10*time.Second {
-			last = now
-			s.note("%d of %d pods", done, all)
-		}
-	}
+	opt.Progress = s.progress(func(done, all int) string { return fmt.Sprintf("%d of %d pods", done, all) })
 	r, err := c.Run(opt)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -154,19 +155,15 @@ func (s *session) runReplay(cmd *cobra.Command, o *replayFlags) error {
 	if err := s.readTrace(o); err != nil {
 		return err
 	}
-	last := s.now()
 	doing := ""
 	o.study.Say = func(what string) {
 		doing = what
 		s.note("%s …", what)
 	}
 	o.study.Engine = sched.Config{}
-	o.study.Progress = func(ended, all int) {
-		if now := s.now(); now.Sub(last) >= 10*time.Second {
-			last = now
-			s.note("%s: %d of %d jobs", doing, ended, all)
-		}
-	}
+	o.study.Progress = s.progress(func(ended, all int) string {
+		return fmt.Sprintf("%s: %d of %d jobs", doing, ended, all)
+	})
 	r, err := o.study.Answer(cmd.Context())
 	if err != nil {
 		return err

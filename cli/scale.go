@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"fmt"
 	"math"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -79,16 +79,12 @@ func (o *scaleFlags) check() error {
 func (s *session) runScale(o *scaleFlags) error {
 	var report show.Scale
 	for _, n := range o.nodes {
-		last := s.now()
 		r, err := scale.Run(scale.Options{
 			Nodes: n, Uniform: o.uniform, Jobs: o.jobs, Load: o.load, Owners: o.owners, Rule: pack.Policies[o.policy],
 			Seed: o.seed, Now: s.now,
-			Progress: func(done, all int) {
-				if now := s.now(); now.Sub(last) >= 10*time.Second {
-					last = now
-					s.note("%d nodes: %d of %d jobs", n, done, all)
-				}
-			},
+			Progress: s.progress(func(done, all int) string {
+				return fmt.Sprintf("%d nodes: %d of %d jobs", n, done, all)
+			}),
 		})
 		if err != nil {
 			return err

@@ -11,24 +11,9 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/weir-gpu/weir/sim/badrow"
 )
-
-// RowError is one thing that is wrong with a trace.
-type RowError struct {
-	File   string
-	Line   int
-	Column string // "" when it is the whole line
-	Value  string
-	Valid  string // what would be valid: "write a whole number from 0 to 1000"
-}
-
-// Error is one sentence that names all of them.
-func (e *RowError) Error() string {
-	if e.Column == "" {
-		return fmt.Sprintf("%s line %d is %s: %s", e.File, e.Line, e.Value, e.Valid)
-	}
-	return fmt.Sprintf("%s line %d: %s is %q: %s", e.File, e.Line, e.Column, e.Value, e.Valid)
-}
 
 // column is how one column of a trace is read into a row. read returns what
 // would be valid when text is not.
@@ -56,7 +41,7 @@ func (t table[T]) read(file string, r io.Reader) iter.Seq2[T, error] {
 		in.ReuseRecord = true
 		header, err := in.Read()
 		if err != nil {
-			yield(none, t.unreadable(file, in, err))
+			yield(none, badrow.Unreadable(file, in, err))
 			return
 		}
 		order, rowErr := t.order(file, header)
@@ -71,7 +56,7 @@ func (t table[T]) read(file string, r io.Reader) iter.Seq2[T, error] {
 				return
 			}
 			if err != nil {
-				yield(none, t.unreadable(file, in, err))
+				yield(none, badrow.Unreadable(file, in, err))
 				return
 			}
 			line, _ := in.FieldPos(0)
@@ -89,9 +74,9 @@ func (t table[T]) read(file string, r io.Reader) iter.Seq2[T, error] {
 }
 
 // row reads one record. lines has the line of every name so far.
-func (t table[T]) row(record []string, order []int, lines map[string]int, line int) (row T, _ *RowError) {
+func (t table[T]) row(record []string, order []int, lines map[string]int, line int) (row T, _ *badrow.Error) {
 	if len(record) != len(order) {
-		return row, &RowError{
+		return row, &badrow.Error{
 			Value: fmt.Sprintf("a row of %d fields", len(record)),
 			Valid: fmt.Sprintf("write %d, one for each column of the first line", len(order)),
 		}
@@ -100,16 +85,16 @@ func (t table[T]) row(record []string, order []int, lines map[string]int, line i
 	for i, text := range record {
 		c := t.columns[order[i]]
 		if valid := c.read(&row, text); valid != "" {
-			return row, &RowError{Column: c.name, Value: text, Valid: valid}
+			return row, &badrow.Error{Column: c.name, Value: text, Valid: valid}
 		}
 		field[c.name] = text
 	}
 	if column, valid := t.check(&row); column != "" {
-		return row, &RowError{Column: column, Value: field[column], Valid: valid}
+		return row, &badrow.Error{Column: column, Value: field[column], Valid: valid}
 	}
 	name := t.name(&row)
 	if first, twice := lines[name]; twice {
-		return row, &RowError{Column: t.columns[0].name, Value: name,
+		return row, &badrow.Error{Column: t.columns[0].name, Value: name,
 			Valid: fmt.Sprintf("write a name of its own, line %d has this one", first)}
 	}
 	lines[name] = line
@@ -117,7 +102,7 @@ func (t table[T]) row(record []string, order []int, lines map[string]int, line i
 }
 
 // order returns, for each column of the header, its place in the table.
-func (t table[T]) order(file string, header []string) ([]int, *RowError) {
+func (t table[T]) order(file string, header []string) ([]int, *badrow.Error) {
 	var names []string
 	for _, c := range t.columns {
 		names = append(names, c.name)
@@ -127,27 +112,14 @@ func (t table[T]) order(file string, header []string) ([]int, *RowError) {
 	for _, name := range header {
 		at := slices.Index(names, strings.TrimPrefix(name, "\ufeff"))
 		if at < 0 || slices.Contains(order, at) {
-			return nil, &RowError{file, 1, "the header", name, valid}
+			return nil, &badrow.Error{File: file, Line: 1, Column: "the header", Value: name, Valid: valid}
 		}
 		order = append(order, at)
 	}
 	if len(order) < len(names) {
-		return nil, &RowError{file, 1, "the header", strings.Join(header, ","), valid}
+		return nil, &badrow.Error{File: file, Line: 1, Column: "the header", Value: strings.Join(header, ","), Valid: valid}
 	}
 	return order, nil
-}
-
-// unreadable says where a file cannot be read as CSV at all.
-func (t table[T]) unreadable(file string, in *csv.Reader, err error) error {
-	var parse *csv.ParseError
-	switch {
-	case errors.As(err, &parse):
-		return &RowError{File: file, Line: parse.Line, Value: fmt.Sprintf("not CSV (%v)", parse.Err),
-			Valid: "write fields without quotes, separated by commas"}
-	case errors.Is(err, io.EOF):
-		return &RowError{File: file, Line: 1, Value: "missing", Valid: "write the names of the columns"}
-	}
-	return fmt.Errorf("%s at byte %d: %w", file, in.InputOffset(), err)
 }
 
 // number reads a whole number within bounds.

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/weir-gpu/weir/sim/badrow"
 )
 
 const (
@@ -52,8 +54,8 @@ func TestBrokenRows(t *testing.T) {
 		"a field too few": {nodeHeader + "a,1,2,3\n",
 			`x.csv line 2 is a row of 4 fields: write 5, one for each column of the first line`},
 		"a stray quote": {nodeHeader + "a,1,2,3,P100\nb,\"1,2,3,P100\n",
-			`x.csv line 3 is not CSV (extraneous or missing " in quoted-field): write fields without ` +
-				`quotes, separated by commas`},
+			`x.csv line 3 is not CSV (extraneous or missing " in quoted-field): write fields separated by ` +
+				`commas, without quotes inside them`},
 		"no name": {nodeHeader + ",1,2,3,P100\n",
 			`x.csv line 2: sn is "": write a name of lower-case letters, digits and dashes`},
 		"negative CPUs": {nodeHeader + "a,-1,2,3,P100\n",
@@ -156,7 +158,7 @@ func read[T any](t *testing.T, rows iter.Seq2[T, error], use func(T)) {
 			use(row)
 			continue
 		}
-		var rowErr *RowError
+		var rowErr *badrow.Error
 		if !errors.As(err, &rowErr) || rowErr.File != "x.csv" || rowErr.Line < 1 || rowErr.Valid == "" {
 			t.Errorf("error %q does not say where and what", err)
 		}

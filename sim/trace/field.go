@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weir-gpu/weir/sim/badrow"
 )
 
 // Field is what a column says of a job.
@@ -123,7 +125,7 @@ func seconds(text string) (time.Duration, bool) {
 type layout map[Field]int
 
 // lay finds the fields in a header.
-func (c Columns) lay(header []string) (layout, *RowError) {
+func (c Columns) lay(header []string) (layout, *badrow.Error) {
 	at := layout{}
 	for _, f := range Fields {
 		place, wrong := c.find(f, header)
@@ -135,7 +137,7 @@ func (c Columns) lay(header []string) (layout, *RowError) {
 	return at, nil
 }
 
-func (c Columns) find(f Field, header []string) (int, *RowError) {
+func (c Columns) find(f Field, header []string) (int, *badrow.Error) {
 	names := Known[f]
 	if name, told := c[f]; told {
 		names = []string{name}
@@ -145,14 +147,14 @@ func (c Columns) find(f Field, header []string) (int, *RowError) {
 		switch {
 		case !slices.Contains(names, name):
 		case place >= 0:
-			return 0, &RowError{Column: "the header", Value: name, Valid: fmt.Sprintf(
+			return 0, &badrow.Error{Column: "the header", Value: name, Valid: fmt.Sprintf(
 				"%s stands there too, say which of the two is the %s", header[place], f)}
 		default:
 			place = i
 		}
 	}
 	if _, told := c[f]; place < 0 && (told || !slices.Contains(optional, f)) {
-		return 0, &RowError{Column: "the header", Value: strings.Join(header, ","), Valid: fmt.Sprintf(
+		return 0, &badrow.Error{Column: "the header", Value: strings.Join(header, ","), Valid: fmt.Sprintf(
 			"write a column for the %s, called %s, or say which it is", f, strings.Join(names, " or "))}
 	}
 	return place, nil

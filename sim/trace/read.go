@@ -13,24 +13,9 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/weir-gpu/weir/sim/badrow"
 )
-
-// RowError is one thing that is wrong with a trace.
-type RowError struct {
-	File   string
-	Line   int
-	Column string // "" when it is the whole line
-	Value  string
-	Valid  string // what would be valid: "write a whole number from 1 to 65536"
-}
-
-// Error is one sentence that names all of them.
-func (e *RowError) Error() string {
-	if e.Column == "" {
-		return fmt.Sprintf("%s line %d is %s: %s", e.File, e.Line, e.Value, e.Valid)
-	}
-	return fmt.Sprintf("%s line %d: %s is %q: %s", e.File, e.Line, e.Column, e.Value, e.Valid)
-}
 
 // mostErrors bounds what is told of a file in which everything is wrong.
 const mostErrors = 20
@@ -95,7 +80,7 @@ func Read(file string, r io.Reader, c Columns) iter.Seq2[Job, error] {
 			if errors.Is(err, io.EOF) {
 				return
 			}
-			var row *RowError
+			var row *badrow.Error
 			if goOn := yield(j, err); !goOn || err != nil && (!errors.As(err, &row) || t.broken) {
 				return
 			}
@@ -133,7 +118,7 @@ type table struct {
 func (t *table) begin(c Columns) error {
 	record, err := t.in.Read()
 	if err != nil {
-		return t.unreadable(err)
+		return badrow.Unreadable(t.file, t.in, err)
 	}
 	for i, name := range record {
 		if i == 0 {
@@ -141,7 +126,7 @@ func (t *table) begin(c Columns) error {
 		}
 		t.header = append(t.header, strings.Clone(strings.TrimSpace(name)))
 	}
-	var wrong *RowError
+	var wrong *badrow.Error
 	if t.at, wrong = c.lay(t.header); wrong != nil {
 		wrong.File, wrong.Line = t.file, 1
 		return wrong
@@ -158,11 +143,11 @@ func (t *table) next() (Job, error) {
 	}
 	if err != nil {
 		t.broken = true
-		return Job{}, t.unreadable(err)
+		return Job{}, badrow.Unreadable(t.file, t.in, err)
 	}
 	line, _ := t.in.FieldPos(0)
 	if len(record) != len(t.header) {
-		return Job{}, &RowError{File: t.file, Line: line,
+		return Job{}, &badrow.Error{File: t.file, Line: line,
 			Value: fmt.Sprintf("a row of %d fields", len(record)),
 			Valid: fmt.Sprintf("write %d, one for each column of the first line", len(t.header))}
 	}
@@ -174,7 +159,7 @@ func (t *table) next() (Job, error) {
 			continue
 		}
 		if valid := f.parse(&j, record[i]); valid != "" {
-			return Job{}, &RowError{File: t.file, Line: line, Column: t.header[i], Value: record[i], Valid: valid}
+			return Job{}, &badrow.Error{File: t.file, Line: line, Column: t.header[i], Value: record[i], Valid: valid}
 		}
 	}
 	j.ID, j.Tenant = strings.Clone(j.ID), t.shared(j.Tenant)
@@ -189,17 +174,4 @@ func (t *table) shared(name string) string {
 	own := strings.Clone(name)
 	t.names[own] = own
 	return own
-}
-
-// unreadable says where a file cannot be read as CSV at all.
-func (t *table) unreadable(err error) error {
-	var parse *csv.ParseError
-	switch {
-	case errors.As(err, &parse):
-		return &RowError{File: t.file, Line: parse.Line, Value: fmt.Sprintf("not CSV (%v)", parse.Err),
-			Valid: "write fields separated by commas, without quotes inside them"}
-	case errors.Is(err, io.EOF):
-		return &RowError{File: t.file, Line: 1, Value: "missing", Valid: "write the names of the columns"}
-	}
-	return fmt.Errorf("%s at byte %d: %w", t.file, t.in.InputOffset(), err)
 }
