@@ -59,7 +59,7 @@ func weirRules() []rbacv1.PolicyRule {
 		may("resource.k8s.io", []string{"resourceclaims/status", "resourceclaims/binding"}, "update"),
 		may("", []string{"persistentvolumes", "persistentvolumeclaims"}, "update"),
 		// Stopping pods.
-		may("", one("pods"), "delete"),
+		may("", one("pods"), "delete", "patch"), // a Job's own are no failures of it
 		may("", one("pods/eviction"), "create"),
 		// Telling people.
 		may("", one("pods/status"), "patch"),

@@ -5,6 +5,12 @@
 // Pods that give way to make room only (moves) go through the Eviction API,
 // which keeps to PodDisruptionBudgets. Quotas are stronger than budgets:
 // what is reclaimed or preempted is deleted.
+//
+// To be stopped is no failure of a Job. The Job controller would count each
+// pod of a gang as one: it would wait for up to ten minutes before it makes
+// them anew, and fail the Job by its backoffLimit. So its finalizer is taken
+// from the pod first, as it does itself with pods that it stops. Whoever finds
+// a pod without it that goes on ([Uncounted]) gives it back by [Evictor.Recount].
 package evict
 
 import (
@@ -12,8 +18,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,6 +40,7 @@ type Order struct {
 	UID             types.UID
 	Reason, Message string // for the pod's DisruptionTarget condition
 	Budgeted        bool   // only as far as PodDisruptionBudgets allow
+	Counted         bool   // the Job controller has its finalizer on it
 }
 
 // ErrBudget says that a PodDisruptionBudget does not allow the eviction now.
@@ -53,8 +63,7 @@ func New(client kubernetes.Interface, clock clock.Clock, wrote func(resource, ve
 // error of ctx.
 func (e *Evictor) Evict(ctx context.Context, o Order) error {
 	if o.Budgeted {
-		// The Eviction API sets the condition itself, if it evicts.
-		return settled(e.insist(ctx, func() error { return e.evict(ctx, o) }))
+		return settled(e.ask(ctx, o))
 	}
 	mark, err := markPatch(o, e.clock.Now())
 	if err != nil {
@@ -63,7 +72,50 @@ func (e *Evictor) Evict(ctx context.Context, o Order) error {
 	if err := e.insist(ctx, func() error { return e.mark(ctx, o, mark) }); err != nil {
 		return settled(err)
 	}
+	if o.Counted {
+		if err := e.insist(ctx, func() error { return e.count(ctx, o, false) }); err != nil {
+			return settled(err)
+		}
+	}
 	return settled(e.insist(ctx, func() error { return e.delete(ctx, o) }))
+}
+
+// ask evicts as far as budgets allow. The Eviction API sets the condition
+// itself, if it evicts.
+func (e *Evictor) ask(ctx context.Context, o Order) error {
+	if o.Counted {
+		if err := e.insist(ctx, func() error { return e.evict(ctx, o, metav1.DryRunAll) }); err != nil {
+			return err
+		}
+		if err := e.insist(ctx, func() error { return e.count(ctx, o, false) }); err != nil {
+			return err
+		}
+	}
+	err := e.insist(ctx, func() error { return e.evict(ctx, o) })
+	if o.Counted && err != nil && settled(err) != nil {
+		// It goes on. Without an answer to this one, the next scheduler does it.
+		return errors.Join(err, settled(e.insist(ctx, func() error { return e.count(ctx, o, true) })))
+	}
+	return err
+}
+
+// Uncounted reports whether a pod goes on without the finalizer by which its
+// Job counts how it ends: a scheduler that was about to stop it has died. What
+// has ended was counted before it lost it.
+func Uncounted(p *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(p)
+	return owner != nil && owner.Kind == "Job" && strings.HasPrefix(owner.APIVersion, batchv1.GroupName+"/") &&
+		p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed &&
+		!Counted(p)
+}
+
+// Counted reports whether the Job controller has its finalizer on a pod.
+func Counted(p *corev1.Pod) bool { return slices.Contains(p.Finalizers, batchv1.JobTrackingFinalizer) }
+
+// Recount lets a pod's Job count how it ends again.
+func (e *Evictor) Recount(ctx context.Context, p *corev1.Pod) error {
+	o := Order{Namespace: p.Namespace, Name: p.Name, UID: p.UID}
+	return settled(e.insist(ctx, func() error { return e.count(ctx, o, true) }))
 }
 
 // markPatch says in a pod's condition why it goes.
@@ -91,17 +143,34 @@ func (e *Evictor) mark(ctx context.Context, o Order, patch []byte) error {
 	return err
 }
 
+// count puts the Job controller's finalizer on a pod, or takes it off.
+func (e *Evictor) count(ctx context.Context, o Order, on bool) error {
+	key := "$deleteFromPrimitiveList/finalizers"
+	if on {
+		key = "finalizers"
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": o.UID, key: []string{batchv1.JobTrackingFinalizer}}})
+	if err != nil {
+		return fmt.Errorf("writing the finalizers of pod %s/%s: %w", o.Namespace, o.Name, err)
+	}
+	e.wrote("pods", "patch")
+	_, err = e.client.CoreV1().Pods(o.Namespace).Patch(ctx, o.Name, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{})
+	return err
+}
+
 func (e *Evictor) delete(ctx context.Context, o Order) error {
 	e.wrote("pods", "delete")
 	return e.client.CoreV1().Pods(o.Namespace).Delete(ctx, o.Name,
 		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &o.UID}})
 }
 
-func (e *Evictor) evict(ctx context.Context, o Order) error {
+func (e *Evictor) evict(ctx context.Context, o Order, dry ...string) error {
 	e.wrote("pods/eviction", "create")
 	return e.client.CoreV1().Pods(o.Namespace).EvictV1(ctx, &policyv1.Eviction{
 		ObjectMeta:    metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name},
-		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &o.UID}},
+		DeleteOptions: &metav1.DeleteOptions{DryRun: dry, Preconditions: &metav1.Preconditions{UID: &o.UID}},
 	})
 }
 

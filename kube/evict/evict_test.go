@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,9 +36,10 @@ func TestEvict(t *testing.T) {
 	spent := apierrors.NewTooManyRequests("cannot evict", 0)
 	spent.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: policyv1.DisruptionBudgetCause}}
 	lost := errors.New("connection reset by peer")
-	const mark, remove, evicted = "patch pods/status", "delete pods", "create pods/eviction"
+	const mark, remove, evicted, count = "patch pods/status", "delete pods", "create pods/eviction", "patch pods"
 	for name, c := range map[string]struct {
 		budgeted bool
+		counted  bool
 		answers  map[string][]error
 		writes   []string
 		want     error
@@ -46,6 +48,13 @@ func TestEvict(t *testing.T) {
 		"a moved pod goes through its budget":     {budgeted: true, writes: []string{evicted}},
 		"a spent budget is kept to": {budgeted: true, answers: map[string][]error{evicted: {spent}},
 			writes: []string{evicted}, want: evict.ErrBudget},
+		"its Job does not count a reclaimed pod": {counted: true, writes: []string{mark, count, remove}},
+		"its Job does not count a moved pod":     {budgeted: true, counted: true, writes: []string{evicted, count, evicted}},
+		"its Job counts what a budget keeps": {budgeted: true, counted: true, answers: map[string][]error{evicted: {spent}},
+			writes: []string{evicted}, want: evict.ErrBudget},
+		"its Job counts again what a budget keeps at the last moment": {budgeted: true, counted: true,
+			answers: map[string][]error{evicted: {nil, spent}}, writes: []string{evicted, count, evicted, count},
+			want: evict.ErrBudget},
 		"a pod that is gone needs no more": {answers: map[string][]error{mark: {apierrors.NewNotFound(pods, "p")}},
 			writes: []string{mark}},
 		"another pod of that name is left alone": {answers: map[string][]error{
@@ -58,7 +67,11 @@ func TestEvict(t *testing.T) {
 			writes: []string{mark, remove}, want: apierrors.NewForbidden(pods, "p", lost)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := fake.NewClientset(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "p", UID: "1"}})
+			p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "p", UID: "1"}}
+			if c.counted {
+				p.Finalizers = []string{batchv1.JobTrackingFinalizer}
+			}
+			client := fake.NewClientset(p)
 			client.PrependReactor("*", "pods", func(a clientgotesting.Action) (bool, runtime.Object, error) {
 				step := a.GetVerb() + " pods"
 				if a.GetSubresource() != "" {
@@ -78,9 +91,14 @@ func TestEvict(t *testing.T) {
 			var writes []string
 			e := evict.New(client, hurried{}, func(resource, verb string) { writes = append(writes, verb+" "+resource) })
 			err := e.Evict(t.Context(), evict.Order{Namespace: "ml", Name: "p", UID: "1", Reason: "ReclaimedByWeir",
-				Message: "because", Budgeted: c.budgeted})
-			if c.want == nil && err != nil || c.want != nil && (err == nil || err.Error() != c.want.Error()) {
+				Message: "because", Budgeted: c.budgeted, Counted: c.counted})
+			if c.want == nil && err != nil || c.want != nil && (err == nil || !errors.Is(err, c.want) && err.Error() != c.want.Error()) {
 				t.Errorf("error %v, want %v", err, c.want)
+			}
+			if c.want != nil && c.counted && c.budgeted {
+				if p, err := client.CoreV1().Pods("ml").Get(t.Context(), "p", metav1.GetOptions{}); err != nil || !evict.Counted(p) {
+					t.Errorf("it goes on and is not counted: %v %v", p, err)
+				}
 			}
 			if !slices.Equal(writes, c.writes) {
 				t.Errorf("writes %q, want %q", writes, c.writes)

@@ -167,6 +167,9 @@ func (l *loop) take(c *watch.Change) {
 	}
 	switch o := c.Object.(type) {
 	case *corev1.Pod:
+		if l.first && !c.Gone {
+			l.recount(o)
+		}
 		l.review(fitness.ID(o))
 	case *resourcev1.ResourceClaim:
 		if !c.Gone {

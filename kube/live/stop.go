@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/kube/crew"
 	"github.com/weir-gpu/weir/kube/evict"
 	"github.com/weir-gpu/weir/kube/fitness"
@@ -43,11 +44,22 @@ func (l *loop) evict(d sched.Decision, pod *corev1.Pod) {
 	order := evict.Order{
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID,
 		Reason: receipt.Reason(&d) + "ByWeir", Message: receipt.Why(&d),
-		Budgeted: d.Action == sched.Move,
+		Budgeted: d.Action == sched.Move, Counted: evict.Counted(pod),
 	}
 	l.crew.Add(crew.Evict, func(ctx context.Context) {
 		err := l.evictor.Evict(ctx, order)
 		l.inbox.post(func() { l.stopped(&d, pod, err) })
+	})
+}
+
+// recount mends what a predecessor left that died while it stopped a pod.
+func (l *loop) recount(pod *corev1.Pod) {
+	if pod.Spec.SchedulerName != ask.SchedulerName || !evict.Uncounted(pod) {
+		return
+	}
+	l.crew.Add(crew.Evict, func(ctx context.Context) {
+		err := l.evictor.Recount(ctx, pod)
+		l.log.Info("pod was about to be stopped and goes on", "pod", fitness.ID(pod), "error", err)
 	})
 }
 

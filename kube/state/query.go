@@ -38,24 +38,6 @@ func (s *State) Pod(id string) (Pod, bool) {
 	return out, true
 }
 
-// Unbound returns the pods whose claims are allocated but which are not bound,
-// in order: a scheduler that starts anew finishes what its predecessor began.
-func (s *State) Unbound() []string {
-	var ids []string
-	for uid := range s.byUID {
-		for key := range s.byUID[uid] {
-			ns := s.claims[key].obj
-			id := claimKey(ns.Namespace, ns.Status.ReservedFor[0].Name)
-			p := s.pods[id]
-			if p != nil && p.obj.UID == uid && p.told.granted && !p.told.leaving && p.obj.Spec.NodeName == "" {
-				ids = append(ids, id)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
 // Workload is what is known of a workload.
 type Workload struct {
 	Spec sched.Workload

@@ -304,10 +304,11 @@ func place(s *State, l *ledger) string {
 	if p.leaving {
 		text += " leaves"
 	}
-	if slices.Contains(s.Unbound(), "ml/x") {
+	info, _ := s.Pod("ml/x")
+	if !p.leaving && info.Object.Spec.NodeName == "" {
 		text += " unbound"
 	}
-	if info, _ := s.Pod("ml/x"); info.Problem != nil {
+	if info.Problem != nil {
 		text += " odd"
 	}
 	return text
