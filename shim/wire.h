@@ -1,0 +1,107 @@
+/*
+ * What the agent and the shim say to each other: two pages of shared memory for
+ * each container, and short messages on a socket. node/wire is the same in Go,
+ * and its tests compare the two.
+ *
+ * Every word has one writer. `rules` is written by the agent and mapped
+ * read-only by the container (the memory is sealed against anything else);
+ * `cells` has one cell for each process of the container, written by that
+ * process alone. Nobody takes a lock that another process holds, so nobody who
+ * dies keeps one.
+ *
+ * Times are nanoseconds of CLOCK_MONOTONIC, memory is in bytes, shares are in
+ * thousandths of a device's time.
+ */
+#ifndef WEIR_WIRE_H
+#define WEIR_WIRE_H
+
+#include <stdint.h>
+
+#define WEIR_MAGIC 0x52494557u /* "WEIR" */
+#define WEIR_VERSION 1u
+#define WEIR_DEVICES 16
+#define WEIR_CELLS 256
+
+/* The socket is at $WEIR_SOCKET, or here. */
+#define WEIR_SOCKET_PATH "/run/weir/weir.sock"
+
+enum weir_mode {
+	WEIR_FREE = 0,   /* launches are not gated */
+	WEIR_STRICT = 1, /* never more than the share */
+	WEIR_FAIR = 2,   /* the share, and what others leave */
+};
+
+/* One device, as the container may use it. */
+struct weir_rule {
+	uint64_t memory_limit; /* of all processes of the container together */
+	uint32_t ordinal;      /* the device's number at the driver */
+	uint32_t share;        /* thousandths */
+	uint32_t mode;         /* enum weir_mode */
+	/* The gate is a futex word: the number of the lease, odd while one runs.
+	 * It changes whenever one begins or ends. */
+	_Atomic uint32_t gate;
+	_Atomic uint64_t lease_until; /* launches may begin before this; moves ahead while nobody else wants */
+	/* Where no agent beats: launches may begin where (now % period) is in
+	 * [offset, offset + length). period is 0 where they may begin at any time. */
+	uint64_t turn_period, turn_offset, turn_length;
+	uint64_t reserved[9];
+};
+
+struct weir_rules {
+	uint32_t magic, version;
+	uint32_t devices;             /* rules in use */
+	uint32_t idle_after;          /* microseconds without a launch after which a lease is given back */
+	_Atomic uint64_t beat;        /* when the agent was last alive; dead after WEIR_DEAD_AFTER */
+	uint64_t reserved[5];
+	struct weir_rule device[WEIR_DEVICES];
+	_Atomic uint8_t live[WEIR_CELLS]; /* cells that count: those of processes that have not ended */
+};
+
+#define WEIR_DEAD_AFTER 2000000000ull
+
+/* What one process has of one device. */
+struct weir_use {
+	_Atomic uint64_t charged;  /* bytes that it has */
+	_Atomic uint64_t wanted;   /* bytes that it is about to have; 0 when it is not reserving */
+	_Atomic uint64_t launches; /* so far */
+	_Atomic uint64_t busy;     /* nanoseconds in which it had work on the device, so far */
+	_Atomic uint32_t began;    /* the last lease in which it launched */
+	_Atomic uint32_t ended;    /* the last lease that it gave back, its work done */
+	_Atomic uint32_t hungry;   /* it waits for a lease */
+	uint32_t reserved;
+};
+
+struct weir_cell {
+	struct weir_use device[WEIR_DEVICES];
+};
+
+struct weir_cells {
+	struct weir_cell cell[WEIR_CELLS];
+};
+
+/*
+ * Messages are one packet each (SOCK_SEQPACKET), in the machine's own order of
+ * bytes: both ends are on one machine. The connection is the process: when it
+ * ends, the process has.
+ */
+enum weir_message_type {
+	WEIR_HELLO = 1,   /* shim: magic in device, version in lease */
+	WEIR_WELCOME = 2, /* agent: cell; with it come the descriptors of rules and cells */
+	WEIR_REFUSED = 3, /* agent: text says why */
+	WEIR_WANT = 4,    /* shim: device; it is hungry */
+	WEIR_DONE = 5,    /* shim: device, lease; its work of that lease is done */
+};
+
+struct weir_message {
+	uint32_t type;   /* enum weir_message_type */
+	uint32_t device; /* index into rules.device */
+	uint32_t lease;  /* number of the lease: the gate while it ran */
+	uint32_t cell;
+	char text[112]; /* ends with a zero byte */
+};
+
+_Static_assert(sizeof(struct weir_rule) == 128, "a rule has 128 bytes");
+_Static_assert(sizeof(struct weir_use) == 48, "a use has 48 bytes");
+_Static_assert(sizeof(struct weir_message) == 128, "a message has 128 bytes");
+
+#endif
