@@ -1,0 +1,154 @@
+package wire_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-gpu/weir/node/wire"
+)
+
+// layout is where the fields are in memory, by their names in C.
+func layout() string {
+	var b strings.Builder
+	say := func(name string, n uintptr) { fmt.Fprintf(&b, "%s %d\n", name, n) }
+	var rules wire.Rules
+	var rule wire.Rule
+	var use wire.Use
+	say("rules", unsafe.Sizeof(rules))
+	say("rules.beat", unsafe.Offsetof(rules.Beat))
+	say("rules.device", unsafe.Offsetof(rules.Device))
+	live, _ := reflect.TypeFor[wire.Rules]().FieldByName("live")
+	say("rules.live", live.Offset)
+	say("rule", unsafe.Sizeof(rule))
+	say("rule.gate", unsafe.Offsetof(rule.Gate))
+	say("rule.lease_until", unsafe.Offsetof(rule.LeaseUntil))
+	say("rule.turn_length", unsafe.Offsetof(rule.TurnLength))
+	say("use", unsafe.Sizeof(use))
+	say("use.busy", unsafe.Offsetof(use.Busy))
+	say("use.hungry", unsafe.Offsetof(use.Hungry))
+	say("cells", unsafe.Sizeof(wire.CellTable{}))
+	return b.String()
+}
+
+const inC = `#include "wire.h"
+#include <stddef.h>
+#include <stdio.h>
+#define SIZE(n, t) printf(n " %zu\n", sizeof(struct t));
+#define AT(n, t, f) printf(n " %zu\n", offsetof(struct t, f));
+int main(void) {
+	SIZE("rules", weir_rules)
+	AT("rules.beat", weir_rules, beat)
+	AT("rules.device", weir_rules, device)
+	AT("rules.live", weir_rules, live)
+	SIZE("rule", weir_rule)
+	AT("rule.gate", weir_rule, gate)
+	AT("rule.lease_until", weir_rule, lease_until)
+	AT("rule.turn_length", weir_rule, turn_length)
+	SIZE("use", weir_use)
+	AT("use.busy", weir_use, busy)
+	AT("use.hungry", weir_use, hungry)
+	SIZE("cells", weir_cells)
+	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 1 || WEIR_DONE != 5 || WEIR_FAIR != 2;
+}
+`
+
+// TestSameLayoutAsInC compiles the header and asks it.
+func TestSameLayoutAsInC(t *testing.T) {
+	cc, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("no C compiler")
+	}
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, "layout.c"), filepath.Join(dir, "layout")
+	if err := os.WriteFile(source, []byte(inC), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(cc, "-std=c11", "-I../../shim", "-o", program, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command(program).Output()
+	if err != nil || string(out) != layout() {
+		t.Errorf("in C (%v)\n%s\nin Go\n%s", err, out, layout())
+	}
+}
+
+func TestMessages(t *testing.T) {
+	for _, m := range []wire.Message{
+		{}, {Kind: wire.Want, Device: 3}, {Kind: wire.Done, Device: 1, Lease: 77, Cell: 5},
+		{Kind: wire.Refused, Text: "the agent speaks version 1"},
+	} {
+		got, err := wire.Parse(m.Append(nil))
+		if err != nil || got != m {
+			t.Errorf("%+v became %+v, %v", m, got, err)
+		}
+	}
+	long := wire.Message{Text: strings.Repeat("x", 500)}
+	if got, err := wire.Parse(long.Append(nil)); err != nil || len(got.Text) != 111 {
+		t.Errorf("a long text became %d bytes, %v", len(got.Text), err)
+	}
+	for _, b := range [][]byte{nil, make([]byte, 127), bytes.Repeat([]byte{1}, 128)} {
+		if _, err := wire.Parse(b); err == nil {
+			t.Errorf("%d bytes were read", len(b))
+		}
+	}
+}
+
+// TestContainersCannotWriteTheirRules tries to.
+func TestContainersCannotWriteTheirRules(t *testing.T) {
+	p, err := wire.NewPages("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	p.Rules.Device[0].MemoryLimit = 42
+	size := int(unsafe.Sizeof(wire.Rules{}))
+	if _, err := unix.Mmap(p.RulesFile, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err == nil {
+		t.Error("the rules were mapped to be written")
+	}
+	if _, err := unix.Pwrite(p.RulesFile, []byte{1}, 0); err == nil {
+		t.Error("the rules were written")
+	}
+	again := fmt.Sprintf("/proc/self/fd/%d", p.RulesFile)
+	if f, err := os.OpenFile(again, os.O_RDWR, 0); err == nil {
+		if _, err := f.WriteAt([]byte{1}, 0); err == nil {
+			t.Error("the rules were written through /proc")
+		}
+		f.Close()
+	}
+	if err := unix.Ftruncate(p.RulesFile, 0); err == nil {
+		t.Error("the rules were cut")
+	}
+	m, err := unix.Mmap(p.RulesFile, 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(m)
+	if err := unix.Mprotect(m, unix.PROT_READ|unix.PROT_WRITE); err == nil {
+		t.Error("a mapping to be read became one to be written")
+	}
+	if got := (*wire.Rules)(unsafe.Pointer(&m[0])).Device[0].MemoryLimit; got != 42 {
+		t.Errorf("the container reads %d", got)
+	}
+}
+
+func TestLiveCells(t *testing.T) {
+	var r wire.Rules
+	for _, c := range []int{0, 3, 5, 255} {
+		r.SetLive(c, true)
+	}
+	r.SetLive(3, false)
+	for c := range wire.Cells {
+		if want := c == 0 || c == 5 || c == 255; r.Live(c) != want {
+			t.Errorf("cell %d: live %t", c, r.Live(c))
+		}
+	}
+}
