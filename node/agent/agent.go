@@ -1,0 +1,321 @@
+// Package agent is the node agent: it gives jobs parts of the node's devices,
+// lets their processes connect, divides the devices' time between them by
+// leases, and counts what they use.
+//
+// One goroutine, in [Agent.Run], owns everything; connections and the API post
+// to it what they have to say. What it knows about jobs is in its folder too,
+// so that an agent that starts anew takes over the jobs of the one before.
+//
+// It does not start programs, and does not look for devices: it is told both.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-gpu/weir/node/arbiter"
+	"github.com/weir-gpu/weir/node/parts"
+	"github.com/weir-gpu/weir/node/wire"
+)
+
+// Options are what an agent is made of.
+type Options struct {
+	Dir     string // for sockets and what outlives the agent; made when it is missing
+	Devices []parts.Device
+	Leases  arbiter.Config
+	Logger  *slog.Logger
+}
+
+const (
+	beat      = 500 * time.Millisecond
+	idleAfter = 2 * time.Millisecond
+	// period is how long a round of turns is, which the shim goes by when no
+	// agent beats.
+	period = 480 * time.Millisecond
+)
+
+// Agent is one node's.
+type Agent struct {
+	opts   Options
+	log    *slog.Logger
+	inbox  chan func()
+	ledger *parts.Ledger
+	times  []*arbiter.Arbiter // by device
+	jobs   map[string]*job
+	alarm  *time.Timer
+	ctx    context.Context // of Run
+}
+
+// New returns an agent that has not begun.
+func New(opts Options) (*Agent, error) {
+	if len(opts.Devices) == 0 {
+		return nil, errors.New("the node has no devices: there is nothing to share")
+	}
+	if opts.Leases == (arbiter.Config{}) {
+		opts.Leases = arbiter.Usual
+	}
+	a := &Agent{opts: opts, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
+		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
+	for range opts.Devices {
+		a.times = append(a.times, arbiter.New(opts.Leases))
+	}
+	return a, os.MkdirAll(filepath.Join(opts.Dir, "jobs"), 0o755)
+}
+
+// now is the time of leases and of the shim: nanoseconds of CLOCK_MONOTONIC.
+func now() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(err) // no Linux is without it
+	}
+	return t.Nano()
+}
+
+// Run does the agent's work until ctx ends. Jobs go on without it.
+func (a *Agent) Run(ctx context.Context) error {
+	a.ctx = ctx
+	listener, err := a.listen()
+	if err != nil {
+		return err
+	}
+	if err := a.takeOver(); err != nil {
+		return err
+	}
+	served := a.serve(listener)
+	defer func() {
+		for _, j := range a.jobs {
+			j.leave()
+		}
+		<-served
+	}()
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
+	a.beat()
+	a.log.Info("agent is ready", "dir", a.opts.Dir, "devices", len(a.opts.Devices), "jobs", len(a.jobs))
+	for {
+		select {
+		case <-ctx.Done():
+			_ = listener.Close()
+			return nil
+		case do := <-a.inbox:
+			do()
+		case <-a.alarm.C:
+		case <-beats.C:
+			a.beat()
+		}
+		a.divide()
+	}
+}
+
+// do lets the agent's own goroutine do something, and waits until it is done.
+// It reports false when the agent has ended.
+func (a *Agent) do(f func()) bool {
+	done := make(chan struct{})
+	select {
+	case a.inbox <- func() { f(); close(done) }:
+	case <-a.ctx.Done():
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-a.ctx.Done():
+		return false
+	}
+}
+
+// post lets the agent's own goroutine do something, some time.
+func (a *Agent) post(f func()) {
+	select {
+	case a.inbox <- f:
+	case <-a.ctx.Done():
+	}
+}
+
+// beat tells all processes that there is an agent, and ends jobs that nothing
+// is left of.
+func (a *Agent) beat() {
+	at := uint64(now())
+	for _, j := range a.jobs {
+		j.pages.Rules.Beat.Store(at)
+		if j.over() {
+			a.end(j, "its program has ended")
+		}
+	}
+}
+
+// divide does what the arbiters say, for all devices.
+func (a *Agent) divide() {
+	a.lookAround()
+	soonest := int64(0)
+	for d, times := range a.times {
+		for range 2*len(a.jobs) + 2 { // an order may end a lease at once, which makes room for the next
+			at := now()
+			orders, wake := times.Next(at)
+			again := false
+			for _, o := range orders {
+				again = a.obey(d, o) || again
+			}
+			if !again {
+				if wake > 0 && (soonest == 0 || wake < soonest) {
+					soonest = wake
+				}
+				break
+			}
+		}
+	}
+	for _, j := range a.jobs {
+		for i := range j.parts {
+			if s := &j.seats[i]; s.look > 0 && (soonest == 0 || s.look < soonest) {
+				soonest = s.look
+			}
+		}
+	}
+	wait := time.Hour
+	if soonest > 0 {
+		wait = max(0, time.Duration(soonest-now()))
+	}
+	a.alarm.Reset(wait)
+}
+
+// turns tells the jobs on a device when to launch while no agent beats.
+func (a *Agent) turns(device int) {
+	at := int64(0)
+	for _, id := range a.ledger.Holders() {
+		j := a.jobs[id]
+		if j == nil {
+			continue
+		}
+		for i, p := range j.parts {
+			if p.Device != device {
+				continue
+			}
+			length := int64(period) * p.Compute / parts.Whole
+			r := &j.pages.Rules.Device[i]
+			r.TurnOffset, r.TurnLength, r.TurnPeriod = uint64(at), uint64(length), uint64(period)
+			at += length
+		}
+	}
+}
+
+// A Request is what is asked for a job.
+type Request struct {
+	Name     string `json:"name"`
+	Devices  int    `json:"devices"`
+	Memory   uint64 `json:"memory"`  // bytes, of each device
+	Compute  int64  `json:"compute"` // thousandths, of each device
+	Mode     string `json:"mode"`    // "strict" or "fair"
+	Priority int    `json:"priority"`
+	Leader   int    `json:"-"` // the process that it is as long as it lives
+	UID      int    `json:"-"` // who may connect
+}
+
+var modes = map[string]wire.Mode{"strict": wire.Strict, "fair": wire.Fair}
+
+// Check returns what is wrong with a request.
+func (r *Request) Check() error {
+	if _, ok := modes[r.Mode]; !ok {
+		return fmt.Errorf("mode is %q: write strict or fair", r.Mode)
+	}
+	if r.Name == "" || len(r.Name) > 200 {
+		return fmt.Errorf("name is %q: write 1 to 200 characters", r.Name)
+	}
+	return nil
+}
+
+// begin gives a job its parts and its socket.
+func (a *Agent) begin(r Request) (*job, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	id := a.newID()
+	promised, err := a.ledger.Take(id, parts.Ask{Devices: r.Devices, Memory: r.Memory, Compute: r.Compute})
+	if err != nil {
+		return nil, err
+	}
+	j := &job{id: id, request: r, parts: promised, began: time.Now()}
+	if err := a.open(j); err != nil {
+		a.ledger.Drop(id)
+		return nil, err
+	}
+	if err := a.keep(j); err != nil {
+		a.end(j, "it could not be written down")
+		return nil, err
+	}
+	a.log.Info("job began", "job", id, "name", r.Name, "pid", r.Leader, "parts", promised, "mode", r.Mode)
+	return j, nil
+}
+
+// newID returns a short name that no job has.
+func (a *Agent) newID() string {
+	for n := 1; ; n++ {
+		id := fmt.Sprintf("j%d", n)
+		if _, err := os.Lstat(a.path(id)); a.jobs[id] == nil && errors.Is(err, os.ErrNotExist) {
+			return id
+		}
+	}
+}
+
+func (a *Agent) path(id string) string { return filepath.Join(a.opts.Dir, "jobs", id) }
+
+// open makes a job's pages and socket, and lets its processes in.
+func (a *Agent) open(j *job) error {
+	pages, err := wire.NewPages("weir-" + j.id)
+	if err != nil {
+		return err
+	}
+	j.pages, j.seats = pages, make([]seat, len(j.parts))
+	rules := pages.Rules
+	rules.Devices, rules.IdleAfter = uint32(len(j.parts)), uint32(idleAfter/time.Microsecond)
+	rules.Beat.Store(uint64(now()))
+	for i, p := range j.parts {
+		r := &rules.Device[i]
+		r.MemoryLimit, r.Ordinal = p.Memory, uint32(a.opts.Devices[p.Device].Ordinal)
+		r.Share, r.Mode = uint32(p.Compute), modes[j.request.Mode]
+	}
+	if err := j.listen(a); err != nil {
+		pages.Close()
+		return err
+	}
+	a.jobs[j.id] = j
+	mode := map[wire.Mode]arbiter.Mode{wire.Strict: arbiter.Strict, wire.Fair: arbiter.Fair}[modes[j.request.Mode]]
+	for _, p := range j.parts {
+		a.times[p.Device].Set(now(), arbiter.Tenant{ID: j.id, Share: p.Compute, Mode: mode, Priority: j.request.Priority})
+		a.turns(p.Device)
+	}
+	return nil
+}
+
+// end forgets a job, and closes its socket.
+func (a *Agent) end(j *job, why string) {
+	j.leave()
+	j.pages.Close()
+	delete(a.jobs, j.id)
+	a.ledger.Drop(j.id)
+	for _, p := range j.parts {
+		a.times[p.Device].Remove(now(), j.id)
+		a.turns(p.Device)
+	}
+	if err := os.RemoveAll(a.path(j.id)); err != nil {
+		a.log.Warn("a job's folder could not be removed", "job", j.id, "error", err)
+	}
+	a.log.Info("job ended", "job", j.id, "why", why)
+}
+
+// ids returns all jobs in order.
+func (a *Agent) ids() []string {
+	ids := make([]string, 0, len(a.jobs))
+	for id := range a.jobs {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,388 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-gpu/weir/node/agent"
+	"github.com/weir-gpu/weir/node/arbiter"
+	"github.com/weir-gpu/weir/node/parts"
+	"github.com/weir-gpu/weir/node/wire"
+)
+
+const gib = 1 << 30
+
+// node is an agent of one test, and who asks it.
+type node struct {
+	testing.TB
+	dir    string
+	client *http.Client
+	stop   func()
+}
+
+func newNode(t testing.TB, devices ...parts.Device) *node {
+	n := &node{TB: t, dir: t.TempDir()}
+	n.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(n.dir, agent.Socket))
+		}}}
+	n.start(devices...)
+	return n
+}
+
+// start starts an agent in the node's folder, and waits until it answers.
+func (n *node) start(devices ...parts.Device) {
+	n.Helper()
+	if len(devices) == 0 {
+		devices = []parts.Device{{UUID: "GPU-0", Name: "H100", Memory: 80 * gib}}
+	}
+	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Logger: slog.New(slog.DiscardHandler),
+		Leases: arbiter.Usual})
+	if err != nil {
+		n.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	n.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			n.Error(err)
+		}
+		n.stop = func() {}
+	}
+	n.Cleanup(func() { n.stop() })
+	n.eventually("the agent answers", func() error { _, err := n.client.Get("http://agent/v1/node"); return err })
+}
+
+func (n *node) eventually(what string, check func() error) {
+	n.Helper()
+	var err error
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if err = check(); err == nil {
+			return
+		}
+	}
+	n.Fatalf("not so: %s: %v", what, err)
+}
+
+// begin asks for a job of this test's own process.
+func (n *node) begin(r agent.Request) (agent.Begun, error) {
+	n.Helper()
+	text, _ := json.Marshal(r)
+	res, err := n.client.Post("http://agent/v1/jobs", "application/json", bytes.NewReader(text))
+	if err != nil {
+		n.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	var begun agent.Begun
+	if res.StatusCode != http.StatusCreated {
+		var no agent.Refusal
+		_ = json.Unmarshal(body, &no)
+		return begun, fmt.Errorf("%d %s", res.StatusCode, no.Error)
+	}
+	return begun, json.Unmarshal(body, &begun)
+}
+
+func (n *node) job(name string, compute int64, mode string) agent.Begun {
+	n.Helper()
+	b, err := n.begin(agent.Request{Name: name, Devices: 1, Memory: 10 * gib, Compute: compute, Mode: mode})
+	if err != nil {
+		n.Fatal(err)
+	}
+	return b
+}
+
+func (n *node) node() (out agent.Node) {
+	n.Helper()
+	res, err := n.client.Get("http://agent/v1/node")
+	if err != nil {
+		n.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		n.Fatal(err)
+	}
+	return out
+}
+
+// guest is a process of a job, as far as the agent can tell: it does what the
+// shim does, with nothing behind it.
+type guest struct {
+	*net.UnixConn
+	rules *wire.Rules
+	use   *wire.Use
+	cell  int
+}
+
+func connect(t testing.TB, socket string) *guest {
+	t.Helper()
+	g, err := hello(t, socket, wire.Message{Kind: wire.Hello, Device: wire.Magic, Lease: wire.Version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func hello(t testing.TB, socket string, m wire.Message) (*guest, error) {
+	t.Helper()
+	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { c.Close() })
+	if _, err := c.Write(m.Append(nil)); err != nil {
+		return nil, err
+	}
+	b, oob := make([]byte, wire.MessageSize), make([]byte, 64)
+	k, o, _, _, err := c.ReadMsgUnix(b, oob)
+	if err != nil {
+		return nil, err
+	}
+	got, err := wire.Parse(b[:k])
+	if err != nil {
+		return nil, err
+	}
+	if got.Kind != wire.Welcome {
+		return nil, fmt.Errorf("refused: %s", got.Text)
+	}
+	control, err := unix.ParseSocketControlMessage(oob[:o])
+	if err != nil {
+		return nil, err
+	}
+	fds, err := unix.ParseUnixRights(&control[0])
+	if err != nil {
+		return nil, err
+	}
+	rules, err := unix.Mmap(fds[0], 0, int(unsafe.Sizeof(wire.Rules{})), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := unix.Mmap(fds[1], 0, int(unsafe.Sizeof(wire.CellTable{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, err
+	}
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	g := &guest{UnixConn: c, rules: (*wire.Rules)(unsafe.Pointer(&rules[0])), cell: int(got.Cell)}
+	g.use = &(*wire.CellTable)(unsafe.Pointer(&cells[0])).Cell[g.cell].Device[0]
+	return g, nil
+}
+
+func clock() uint64 {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return uint64(t.Nano())
+}
+
+// lease waits for one and begins to work in it; 0 when none comes in time.
+func (g *guest) lease(t testing.TB, patience time.Duration) uint32 {
+	t.Helper()
+	r := &g.rules.Device[0]
+	g.use.Hungry.Store(1)
+	g.say(t, wire.Message{Kind: wire.Want})
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Microsecond) {
+		gate := r.Gate.Load()
+		if gate%2 == 0 || clock() >= r.LeaseUntil.Load() {
+			continue
+		}
+		g.use.Began.Store(gate)
+		if r.Gate.Load() == gate {
+			g.use.Hungry.Store(0)
+			return gate
+		}
+	}
+	return 0
+}
+
+// work uses a lease to its end in kernels, and says how much that was.
+func (g *guest) work(t testing.TB, lease uint32, kernel time.Duration) time.Duration {
+	t.Helper()
+	r := &g.rules.Device[0]
+	began := time.Now()
+	for r.Gate.Load() == lease && clock() < r.LeaseUntil.Load() {
+		time.Sleep(kernel)
+		g.use.Launches.Add(1)
+	}
+	had := time.Since(began)
+	g.use.Ended.Store(lease)
+	g.say(t, wire.Message{Kind: wire.Done, Lease: lease})
+	return had
+}
+
+func (g *guest) say(t testing.TB, m wire.Message) {
+	t.Helper()
+	if _, err := g.Write(m.Append(nil)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJobsHaveTheirParts(t *testing.T) {
+	n := newNode(t)
+	a := n.job("a", 300, "strict")
+	g := connect(t, a.Socket)
+	if r := &g.rules.Device[0]; g.rules.Devices != 1 || r.MemoryLimit != 10*gib || r.Share != 300 || r.Mode != wire.Strict {
+		t.Errorf("%d devices, %d bytes, share %d, mode %d", g.rules.Devices, r.MemoryLimit, r.Share, r.Mode)
+	}
+	if age := clock() - g.rules.Beat.Load(); age > wire.DeadAfter/2 {
+		t.Errorf("the last beat was %d ns ago", age)
+	}
+	g.use.Charged.Store(3 * gib)
+	out := n.node()
+	if len(out.Jobs) != 1 || out.Jobs[0].Parts[0].Used != 3*gib || out.Jobs[0].Processes[0] != os.Getpid() {
+		t.Errorf("%+v", out)
+	}
+	if d := out.Devices[0]; d.FreeMemory != 70*gib || d.FreeCompute != 700 {
+		t.Errorf("%+v", d)
+	}
+	_, err := n.begin(agent.Request{Name: "b", Devices: 1, Memory: 71 * gib, Compute: 100, Mode: "fair"})
+	if want := "409 1 GPU with 72704 MiB of memory and 100 thousandths of compute free are needed; " +
+		"GPU 0 has 71680 MiB and 700 left"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	n := newNode(t)
+	for want, r := range map[string]agent.Request{
+		`400 mode is "": write strict or fair`:                          {Name: "x", Devices: 1, Memory: 1, Compute: 1},
+		`400 name is "": write 1 to 200 characters`:                     {Devices: 1, Memory: 1, Compute: 1, Mode: "fair"},
+		`400 2 devices are asked for, and there are 1: ask for 1 to 1`:  {Name: "x", Devices: 2, Memory: 1, Compute: 1, Mode: "fair"},
+		`400 0 thousandths of compute are asked for: ask for 1 to 1000`: {Name: "x", Devices: 1, Memory: 1, Mode: "fair"},
+	} {
+		if _, err := n.begin(r); err == nil || err.Error() != want {
+			t.Errorf("%+v: %v, want %s", r, err, want)
+		}
+	}
+	job := n.job("a", 300, "fair")
+	for want, m := range map[string]wire.Message{
+		"a process must say hello first":                     {Kind: wire.Want},
+		"speaks version 9 and the agent 1: install the shim": {Kind: wire.Hello, Device: wire.Magic, Lease: 9},
+	} {
+		if _, err := hello(t, job.Socket, m); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", m, err, want)
+		}
+	}
+	g := connect(t, job.Socket)
+	g.say(t, wire.Message{Kind: wire.Want, Device: 7})
+	b := make([]byte, wire.MessageSize)
+	k, _ := g.Read(b)
+	if m, err := wire.Parse(b[:k]); err != nil || !strings.Contains(m.Text, "speaks of device 7, and the job has 1") {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestLeasesAlternate lets two want the device all the time: their times are
+// as their shares, and they never have it together.
+func TestLeasesAlternate(t *testing.T) {
+	n := newNode(t)
+	var had [2]time.Duration
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	ended := make(chan int)
+	for i, share := range []int64{250, 750} {
+		g := connect(t, n.job(fmt.Sprint(i), share, "fair").Socket)
+		go func() {
+			defer func() { ended <- i }()
+			for ctx.Err() == nil {
+				if lease := g.lease(t, time.Second); lease != 0 {
+					had[i] += g.work(t, lease, time.Millisecond)
+				}
+			}
+		}()
+	}
+	<-ended
+	<-ended
+	if all := had[0] + had[1]; all > 3200*time.Millisecond || all < 2200*time.Millisecond {
+		t.Errorf("together they had %v of three seconds", all)
+	}
+	if ratio := float64(had[1]) / float64(had[0]); ratio < 2.4 || ratio > 3.6 {
+		t.Errorf("they had %v, want 1 to 3", had)
+	}
+}
+
+// TestWhoDiesHoldsNothing ends processes in the middle of their leases.
+func TestWhoDiesHoldsNothing(t *testing.T) {
+	n := newNode(t)
+	victim, other := n.job("victim", 500, "fair"), n.job("other", 500, "fair")
+	g := connect(t, other.Socket)
+	for round := range 20 {
+		v := connect(t, victim.Socket)
+		v.use.Charged.Store(gib)
+		if v.lease(t, time.Second) == 0 {
+			t.Fatal("no lease")
+		}
+		v.Close()
+		began := time.Now()
+		lease := g.lease(t, time.Second)
+		if took := time.Since(began); lease == 0 || took > 2*time.Duration(arbiter.Usual.Lease) {
+			t.Fatalf("round %d: the other had its lease after %v", round, took)
+		}
+		g.use.Ended.Store(lease)
+		g.say(t, wire.Message{Kind: wire.Done, Lease: lease})
+	}
+	n.eventually("nothing is charged to it", func() error {
+		for _, j := range n.node().Jobs {
+			if j.Name == "victim" && (j.Parts[0].Used != 0 || len(j.Processes) != 0) {
+				return fmt.Errorf("%+v", j)
+			}
+		}
+		return nil
+	})
+}
+
+// TestAnAgentThatComesBack takes over what lives, and drops what does not.
+func TestAnAgentThatComesBack(t *testing.T) {
+	n := newNode(t)
+	mine := n.job("mine", 300, "strict")
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	// The job of a process that ended while no agent was there.
+	path := filepath.Join(n.dir, "jobs", "j9")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(must(os.ReadFile(filepath.Join(n.dir, "jobs", mine.ID, "job.json")))),
+		fmt.Sprintf(`"leader":%d`, os.Getpid()), fmt.Sprintf(`"leader":%d`, dead.Process.Pid), 1)
+	if err := os.WriteFile(filepath.Join(path, "job.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	out := n.node()
+	if len(out.Jobs) != 1 || out.Jobs[0].ID != mine.ID || out.Devices[0].FreeCompute != 700 {
+		t.Errorf("%+v", out)
+	}
+	if g := connect(t, mine.Socket); g.rules.Device[0].Share != 300 {
+		t.Errorf("its share is %d", g.rules.Device[0].Share)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the dead job's folder: %v", err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -1,0 +1,212 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-gpu/weir/node/parts"
+)
+
+// Socket is the name of the agent's own socket in its folder. Every user of the
+// machine may ask there.
+const Socket = "agent.sock"
+
+// Begun is the answer to a [Request].
+type Begun struct {
+	ID      string       `json:"id"`
+	Socket  string       `json:"socket"`  // for the job's processes
+	Devices []int        `json:"devices"` // the driver's numbers
+	Parts   []parts.Part `json:"parts"`
+}
+
+// Node is what the agent knows, for people.
+type Node struct {
+	Devices []Device `json:"devices"`
+	Jobs    []Job    `json:"jobs"`
+}
+
+// Device is one device and what is left of it.
+type Device struct {
+	parts.Device
+	FreeMemory  uint64 `json:"freeMemory"`
+	FreeCompute int64  `json:"freeCompute"`
+}
+
+// Job is one job and what it uses.
+type Job struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	UID       int       `json:"uid"`
+	Leader    int       `json:"leader"`
+	Mode      string    `json:"mode"`
+	Priority  int       `json:"priority"`
+	Began     time.Time `json:"began"`
+	Processes []int     `json:"processes"`
+	Parts     []Use     `json:"parts"`
+}
+
+// Use is what a job has of one device and does with it. Times are nanoseconds.
+type Use struct {
+	parts.Part
+	Used     uint64 `json:"used"` // bytes
+	Launches uint64 `json:"launches"`
+	Held     int64  `json:"held"` // by leases
+	Leases   int64  `json:"leases"`
+	Waiting  bool   `json:"waiting"`
+	Holding  bool   `json:"holding"`
+}
+
+// listen opens the agent's socket. That of an agent that lives is not taken.
+func (a *Agent) listen() (*net.UnixListener, error) {
+	path := filepath.Join(a.opts.Dir, Socket)
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("another agent answers at %s: stop it, or give this one another folder", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("making the agent's socket: %w", err)
+	}
+	return l, os.Chmod(path, 0o666)
+}
+
+type peerKey struct{}
+
+// serve answers until the listener is closed; the channel is closed then.
+func (a *Agent) serve(l *net.UnixListener) <-chan struct{} {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/jobs", a.postJob)
+	mux.HandleFunc("GET /v1/node", a.getNode)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, peerKey{}, c) }}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l)
+		_ = server.Close()
+	}()
+	return done
+}
+
+func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
+	var r Request
+	in := json.NewDecoder(http.MaxBytesReader(w, req.Body, 1<<16))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&r); err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("the request cannot be read: %w", err))
+		return
+	}
+	var err error
+	if r.Leader, r.UID, err = peer(req.Context().Value(peerKey{}).(*net.UnixConn)); err != nil {
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	var begun Begun
+	if !a.do(func() {
+		var j *job
+		if j, err = a.begin(r); err != nil {
+			return
+		}
+		begun = Begun{ID: j.id, Socket: filepath.Join(a.path(j.id), "weir.sock"), Parts: j.parts}
+		for _, p := range j.parts {
+			begun.Devices = append(begun.Devices, a.opts.Devices[p.Device].Ordinal)
+		}
+	}) {
+		err = errors.New("the agent is stopping: try again")
+	}
+	var little *parts.TooLittleError
+	switch {
+	case errors.As(err, &little):
+		refuse(w, http.StatusConflict, err)
+	case err != nil:
+		refuse(w, http.StatusBadRequest, err)
+	default:
+		answer(w, http.StatusCreated, begun)
+	}
+}
+
+func (a *Agent) getNode(w http.ResponseWriter, _ *http.Request) {
+	var n Node
+	if !a.do(func() { n = a.node() }) {
+		refuse(w, http.StatusServiceUnavailable, errors.New("the agent is stopping: try again"))
+		return
+	}
+	answer(w, http.StatusOK, n)
+}
+
+func (a *Agent) node() Node {
+	n := Node{Jobs: []Job{}}
+	for i, d := range a.opts.Devices {
+		free := a.ledger.Free(i)
+		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute})
+	}
+	for _, id := range a.ids() {
+		n.Jobs = append(n.Jobs, a.describe(a.jobs[id]))
+	}
+	return n
+}
+
+func (a *Agent) describe(j *job) Job {
+	out := Job{ID: j.id, Name: j.request.Name, UID: j.request.UID, Leader: j.request.Leader, Mode: j.request.Mode,
+		Priority: j.request.Priority, Began: j.began, Processes: []int{}}
+	for i, p := range j.parts {
+		u := Use{Part: p}
+		for c, process := range j.cells {
+			if process != nil {
+				cell := &j.pages.Cells.Cell[c].Device[i]
+				u.Used += cell.Charged.Load()
+				u.Launches += cell.Launches.Load()
+			}
+		}
+		for _, t := range a.times[p.Device].Uses() {
+			if t.ID == j.id {
+				u.Held, u.Leases, u.Waiting, u.Holding = t.Held, t.Leases, t.Waiting, t.Holding
+			}
+		}
+		out.Parts = append(out.Parts, u)
+	}
+	for _, process := range j.cells {
+		if process != nil {
+			out.Processes = append(out.Processes, process.pid)
+		}
+	}
+	return out
+}
+
+// Refusal is the answer to what cannot be done.
+type Refusal struct {
+	Error string `json:"error"`
+}
+
+func refuse(w http.ResponseWriter, status int, err error) { answer(w, status, Refusal{err.Error()}) }
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // who asked is gone, if it fails
+}
+
+// started is when a process began, in ticks since the machine did: with it a
+// process's number is never another's.
+func started(pid int) (string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			return "", os.ErrProcessDone
+		}
+		return "", err
+	}
+	return startTime(string(text))
+}

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/weir-gpu/weir/node/parts"
+)
+
+// kept is what outlives the agent of a job.
+type kept struct {
+	Request Request      `json:"request"`
+	Parts   []parts.Part `json:"parts"`
+	Began   time.Time    `json:"began"`
+	Leader  int          `json:"leader"`
+	Started string       `json:"started"` // of the leader
+	UID     int          `json:"uid"`
+}
+
+// keep writes a job down. It is there wholly or not at all.
+func (a *Agent) keep(j *job) error {
+	since, err := started(j.request.Leader)
+	if err != nil {
+		return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
+	}
+	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(a.path(j.id), "job.json")
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// takeOver goes on with the jobs that an agent before this one has left.
+func (a *Agent) takeOver() error {
+	list, err := os.ReadDir(filepath.Join(a.opts.Dir, "jobs"))
+	if err != nil {
+		return err
+	}
+	for _, entry := range list {
+		if err := a.adopt(entry.Name()); err != nil {
+			a.log.Info("a job of the agent before is over", "job", entry.Name(), "why", err)
+			if err := os.RemoveAll(a.path(entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// adopt goes on with a job, if it still lives.
+func (a *Agent) adopt(id string) error {
+	text, err := os.ReadFile(filepath.Join(a.path(id), "job.json"))
+	if err != nil {
+		return err
+	}
+	var k kept
+	if err := json.Unmarshal(text, &k); err != nil {
+		return err
+	}
+	switch since, err := started(k.Leader); {
+	case err != nil:
+		return err
+	case since != k.Started:
+		return os.ErrProcessDone
+	}
+	if err := k.Request.Check(); err != nil {
+		return err
+	}
+	if err := a.ledger.Give(id, k.Parts); err != nil {
+		return err
+	}
+	k.Request.Leader, k.Request.UID = k.Leader, k.UID
+	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began}); err != nil {
+		a.ledger.Drop(id)
+		return err
+	}
+	a.log.Info("job goes on", "job", id, "name", k.Request.Name, "pid", k.Leader)
+	return nil
+}
+
+// startTime reads the 22nd field of /proc/pid/stat: when the process began. The
+// second, its name, may have spaces and brackets in it.
+func startTime(stat string) (string, error) {
+	i := strings.LastIndexByte(stat, ')')
+	if i < 0 {
+		return "", errors.New("/proc/pid/stat has no name in it")
+	}
+	fields := strings.Fields(stat[i+1:])
+	if len(fields) < 20 {
+		return "", fmt.Errorf("/proc/pid/stat has %d fields after the name", len(fields))
+	}
+	return fields[19], nil
+}

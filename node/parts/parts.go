@@ -1,0 +1,169 @@
+// Package parts is the ledger of a node's devices: what each has, and who was
+// promised how much of it. It gives parts exactly or not at all, in integers,
+// and says what is missing. It is for one goroutine.
+package parts
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Whole is the compute of a device, in thousandths.
+const Whole = 1000
+
+// Device is a GPU of the node.
+type Device struct {
+	UUID    string `json:"uuid"`
+	Name    string `json:"name"`
+	Ordinal int    `json:"ordinal"` // the driver's number
+	Memory  uint64 `json:"memory"`  // bytes that programs may have
+}
+
+// Ask is what a job asks of each of its devices.
+type Ask struct {
+	Devices int    // how many, each another one
+	Memory  uint64 // bytes
+	Compute int64  // thousandths
+}
+
+// Part is what was promised of one device.
+type Part struct {
+	Device  int    `json:"device"` // index into the node's devices
+	Memory  uint64 `json:"memory"`
+	Compute int64  `json:"compute"`
+}
+
+// Ledger is the devices and who has what of them.
+type Ledger struct {
+	devices []Device
+	held    map[string][]Part
+}
+
+// New returns the ledger of devices of which nobody has anything.
+func New(devices []Device) *Ledger {
+	return &Ledger{devices: slices.Clone(devices), held: map[string][]Part{}}
+}
+
+// Devices returns the devices.
+func (l *Ledger) Devices() []Device { return slices.Clone(l.devices) }
+
+// Held returns what a holder has; nil when it has nothing.
+func (l *Ledger) Held(id string) []Part { return slices.Clone(l.held[id]) }
+
+// Free returns what nobody was promised of a device.
+func (l *Ledger) Free(device int) Part {
+	free := Part{device, l.devices[device].Memory, Whole}
+	for _, parts := range l.held {
+		for _, p := range parts {
+			if p.Device == device {
+				free.Memory -= p.Memory
+				free.Compute -= p.Compute
+			}
+		}
+	}
+	return free
+}
+
+// A TooLittleError says why an ask cannot be had now.
+type TooLittleError struct {
+	Ask     Ask
+	Devices []Device
+	Free    []Part // of each device
+}
+
+func (e *TooLittleError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d GPU with %d MiB of memory and %d thousandths of compute free are needed;", e.Ask.Devices,
+		e.Ask.Memory>>20, e.Ask.Compute)
+	for i, f := range e.Free {
+		fmt.Fprintf(&b, " GPU %d has %d MiB and %d left", i, f.Memory>>20, f.Compute)
+		if i < len(e.Free)-1 {
+			b.WriteByte(',')
+		}
+	}
+	return b.String()
+}
+
+// Check returns an error for what no device could ever give.
+func (l *Ledger) Check(a Ask) error {
+	switch {
+	case a.Devices < 1 || a.Devices > len(l.devices):
+		return fmt.Errorf("%d devices are asked for, and there are %d: ask for 1 to %d", a.Devices, len(l.devices), len(l.devices))
+	case a.Compute < 1 || a.Compute > Whole:
+		return fmt.Errorf("%d thousandths of compute are asked for: ask for 1 to %d", a.Compute, Whole)
+	case a.Memory == 0:
+		return fmt.Errorf("no memory is asked for: ask for some")
+	}
+	large := 0
+	most := uint64(0)
+	for _, d := range l.devices {
+		if most = max(most, d.Memory); d.Memory >= a.Memory {
+			large++
+		}
+	}
+	if large < a.Devices {
+		return fmt.Errorf("%d MiB of memory are asked for on %d devices, and %d have so much: ask for up to %d MiB",
+			a.Memory>>20, a.Devices, large, most>>20)
+	}
+	return nil
+}
+
+// Take promises an ask to a holder, on the devices that have least left and
+// can give it. The error is a [TooLittleError] when it cannot be had now.
+func (l *Ledger) Take(id string, a Ask) ([]Part, error) {
+	if err := l.Check(a); err != nil {
+		return nil, err
+	}
+	if len(l.held[id]) > 0 {
+		return nil, fmt.Errorf("%s has its parts already", id)
+	}
+	var fit []Part // what would be left
+	free := make([]Part, len(l.devices))
+	for i := range l.devices {
+		free[i] = l.Free(i)
+		if free[i].Memory >= a.Memory && free[i].Compute >= a.Compute {
+			fit = append(fit, free[i])
+		}
+	}
+	if len(fit) < a.Devices {
+		return nil, &TooLittleError{a, l.Devices(), free}
+	}
+	slices.SortStableFunc(fit, func(x, y Part) int {
+		return cmp.Or(cmp.Compare(x.Compute, y.Compute), cmp.Compare(x.Memory, y.Memory))
+	})
+	var parts []Part
+	for _, f := range fit[:a.Devices] {
+		parts = append(parts, Part{f.Device, a.Memory, a.Compute})
+	}
+	slices.SortFunc(parts, func(x, y Part) int { return cmp.Compare(x.Device, y.Device) })
+	l.held[id] = parts
+	return slices.Clone(parts), nil
+}
+
+// Give takes over what a holder has by an earlier promise, as after a restart.
+func (l *Ledger) Give(id string, parts []Part) error {
+	if len(l.held[id]) > 0 {
+		return fmt.Errorf("%s has its parts already", id)
+	}
+	seen := map[int]bool{}
+	for _, p := range parts {
+		if p.Device < 0 || p.Device >= len(l.devices) || seen[p.Device] || p.Compute < 1 {
+			return fmt.Errorf("%s says that it has a part that cannot be: %+v", id, p)
+		}
+		seen[p.Device] = true
+		if f := l.Free(p.Device); f.Memory < p.Memory || f.Compute < p.Compute {
+			return fmt.Errorf("%s says that it has more of GPU %d than is left", id, p.Device)
+		}
+	}
+	l.held[id] = slices.Clone(parts)
+	return nil
+}
+
+// Drop ends a holder's promise.
+func (l *Ledger) Drop(id string) { delete(l.held, id) }
+
+// Holders returns who has anything, in order.
+func (l *Ledger) Holders() []string { return slices.Sorted(maps.Keys(l.held)) }

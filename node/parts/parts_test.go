@@ -1,0 +1,90 @@
+package parts_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/weir-gpu/weir/node/parts"
+	_ "github.com/weir-gpu/weir/test/seed"
+)
+
+const gib = 1 << 30
+
+func two() *parts.Ledger {
+	return parts.New([]parts.Device{{Name: "a", Memory: 80 * gib}, {Name: "b", Ordinal: 1, Memory: 40 * gib}})
+}
+
+func TestTakeWhereLeastIsLeft(t *testing.T) {
+	l := two()
+	for i, c := range []struct {
+		ask  parts.Ask
+		want string
+	}{
+		{parts.Ask{Devices: 1, Memory: 60 * gib, Compute: 500}, "[{0 64424509440 500}]"},
+		{parts.Ask{Devices: 1, Memory: 10 * gib, Compute: 250}, "[{0 10737418240 250}]"},
+		{parts.Ask{Devices: 1, Memory: 20 * gib, Compute: 250}, "[{1 21474836480 250}]"},
+		{parts.Ask{Devices: 2, Memory: 10 * gib, Compute: 250}, "[{0 10737418240 250} {1 10737418240 250}]"},
+	} {
+		got, err := l.Take(fmt.Sprint(i), c.ask)
+		if fmt.Sprint(got) != c.want || err != nil {
+			t.Errorf("%+v: %v, %v; want %s", c.ask, got, err, c.want)
+		}
+	}
+	_, err := l.Take("more", parts.Ask{Devices: 1, Memory: gib, Compute: 600})
+	var little *parts.TooLittleError
+	if !errors.As(err, &little) || !strings.HasSuffix(err.Error(), "GPU 0 has 0 MiB and 0 left, GPU 1 has 10240 MiB and 500 left") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatCannotBe(t *testing.T) {
+	for want, ask := range map[string]parts.Ask{
+		"3 devices are asked for, and there are 2: ask for 1 to 2":     {Devices: 3, Memory: 1, Compute: 1},
+		"0 devices are asked for, and there are 2: ask for 1 to 2":     {Memory: 1, Compute: 1},
+		"1001 thousandths of compute are asked for: ask for 1 to 1000": {Devices: 1, Memory: 1, Compute: 1001},
+		"no memory is asked for: ask for some":                         {Devices: 1, Compute: 1},
+		"51200 MiB of memory are asked for on 2 devices, and 1 have so much: ask for up to 81920 MiB": {
+			Devices: 2, Memory: 50 * gib, Compute: 1},
+	} {
+		if _, err := two().Take("x", ask); err == nil || err.Error() != want {
+			t.Errorf("%+v: %v, want %s", ask, err, want)
+		}
+	}
+}
+
+// TestNeverMoreThanThereIs plays random promises, and restarts from what they
+// say.
+func TestNeverMoreThanThereIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := two()
+		for i := range rapid.IntRange(1, 60).Draw(t, "steps") {
+			id := fmt.Sprint(i)
+			ask := parts.Ask{Devices: rapid.IntRange(1, 2).Draw(t, "devices"),
+				Memory:  rapid.Uint64Range(1, 40*gib).Draw(t, "memory"),
+				Compute: rapid.Int64Range(1, parts.Whole).Draw(t, "compute")}
+			got, err := l.Take(id, ask)
+			if (err == nil) != (len(got) == ask.Devices) {
+				t.Fatalf("%+v: %v, %v", ask, got, err)
+			}
+			if holders := l.Holders(); len(holders) > 0 && rapid.IntRange(0, 2).Draw(t, "drops") == 0 {
+				l.Drop(rapid.SampledFrom(holders).Draw(t, "who"))
+			}
+			again := two()
+			for _, h := range l.Holders() {
+				if err := again.Give(h, l.Held(h)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for d, device := range l.Devices() {
+				f := l.Free(d)
+				if f.Memory > device.Memory || f.Compute < 0 || f.Compute > parts.Whole || f != again.Free(d) {
+					t.Fatalf("of %+v %+v is left, and %+v after a restart", device, f, again.Free(d))
+				}
+			}
+		}
+	})
+}
