@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -212,19 +214,17 @@ func (g *guest) lease(t testing.TB, patience time.Duration) uint32 {
 	return 0
 }
 
-// work uses a lease to its end in kernels, and says how much that was.
-func (g *guest) work(t testing.TB, lease uint32, kernel time.Duration) time.Duration {
+// work uses a lease to its end in kernels, and gives it back.
+func (g *guest) work(t testing.TB, lease uint32, kernel time.Duration, before func()) {
 	t.Helper()
 	r := &g.rules.Device[0]
-	began := time.Now()
 	for r.Gate.Load() == lease && clock() < r.LeaseUntil.Load() {
 		time.Sleep(kernel)
 		g.use.Launches.Add(1)
 	}
-	had := time.Since(began)
+	before()
 	g.use.Ended.Store(lease)
 	g.say(t, wire.Message{Kind: wire.Done, Lease: lease})
-	return had
 }
 
 func (g *guest) say(t testing.TB, m wire.Message) {
@@ -253,8 +253,8 @@ func TestJobsHaveTheirParts(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	_, err := n.begin(agent.Request{Name: "b", Devices: 1, Memory: 71 * gib, Compute: 100, Mode: "fair"})
-	if want := "409 1 GPU with 72704 MiB of memory and 100 thousandths of compute free are needed; " +
-		"GPU 0 has 71680 MiB and 700 left"; err == nil || err.Error() != want {
+	if want := "409 1 of 1 GPUs must have GPU 0 72704 MiB of memory and 100 thousandths of compute free, " +
+		"where 71680 and 700 are: wait until a job ends, or ask for less"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
@@ -262,10 +262,10 @@ func TestJobsHaveTheirParts(t *testing.T) {
 func TestWhatIsRefused(t *testing.T) {
 	n := newNode(t)
 	for want, r := range map[string]agent.Request{
-		`400 mode is "": write strict or fair`:                          {Name: "x", Devices: 1, Memory: 1, Compute: 1},
-		`400 name is "": write 1 to 200 characters`:                     {Devices: 1, Memory: 1, Compute: 1, Mode: "fair"},
-		`400 2 devices are asked for, and there are 1: ask for 1 to 1`:  {Name: "x", Devices: 2, Memory: 1, Compute: 1, Mode: "fair"},
-		`400 0 thousandths of compute are asked for: ask for 1 to 1000`: {Name: "x", Devices: 1, Memory: 1, Mode: "fair"},
+		`400 mode is "": write strict or fair`:                         {Name: "x", Devices: 1, Memory: 1, Compute: 1},
+		`400 name is "": write 1 to 200 characters`:                    {Devices: 1, Memory: 1, Compute: 1, Mode: "fair"},
+		`400 2 devices are asked for, and there are 1: ask for 1 to 1`: {Name: "x", Devices: 2, Memory: 1, Compute: 1, Mode: "fair"},
+		`400 neither memory nor compute is asked for: ask for some`:    {Name: "x", Devices: 1, Mode: "fair"},
 	} {
 		if _, err := n.begin(r); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", r, err, want)
@@ -289,32 +289,39 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 }
 
-// TestLeasesAlternate lets two want the device all the time: their times are
-// as their shares, and they never have it together.
+// TestLeasesAlternate lets two want the device all the time: they are charged
+// as their shares are, and never have it together. What a lease is charged for
+// includes what this machine makes them wait, so that the ratio holds on a busy
+// one too.
 func TestLeasesAlternate(t *testing.T) {
 	n := newNode(t)
-	var had [2]time.Duration
+	var inside atomic.Int32
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	ended := make(chan int)
+	var all sync.WaitGroup
 	for i, share := range []int64{250, 750} {
 		g := connect(t, n.job(fmt.Sprint(i), share, "fair").Socket)
-		go func() {
-			defer func() { ended <- i }()
+		all.Go(func() {
 			for ctx.Err() == nil {
-				if lease := g.lease(t, time.Second); lease != 0 {
-					had[i] += g.work(t, lease, time.Millisecond)
+				lease := g.lease(t, time.Second)
+				if lease == 0 {
+					continue
 				}
+				if inside.Add(1) > 1 {
+					t.Error("both have the device")
+				}
+				g.work(t, lease, time.Millisecond, func() { inside.Add(-1) })
 			}
-		}()
+		})
 	}
-	<-ended
-	<-ended
-	if all := had[0] + had[1]; all > 3200*time.Millisecond || all < 2200*time.Millisecond {
-		t.Errorf("together they had %v of three seconds", all)
+	all.Wait()
+	jobs := n.node().Jobs
+	few, many := jobs[0].Parts[0], jobs[1].Parts[0]
+	if held := few.Held + many.Held; held < 2e9 || held > 4e9 || few.Leases < 5 {
+		t.Errorf("%+v and %+v in three seconds", few, many)
 	}
-	if ratio := float64(had[1]) / float64(had[0]); ratio < 2.4 || ratio > 3.6 {
-		t.Errorf("they had %v, want 1 to 3", had)
+	if ratio := float64(many.Held) / float64(few.Held); ratio < 2.1 || ratio > 4.2 {
+		t.Errorf("they held it for %d and %d ms, want 1 to 3", few.Held/1e6, many.Held/1e6)
 	}
 }
 

@@ -82,6 +82,7 @@ func (a *Agent) ended(j *job, i int) bool {
 	}
 	*s = seat{}
 	a.times[j.parts[i].Device].Done(now(), j.id)
+	a.want(j, i) // who did not get to launch in it waits still, and has said so already
 	return true
 }
 

@@ -5,8 +5,10 @@ package parts
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -22,11 +24,29 @@ type Device struct {
 	Memory  uint64 `json:"memory"`  // bytes that programs may have
 }
 
-// Ask is what a job asks of each of its devices.
+// Ask is what a job asks of each of its devices. Memory and compute of which
+// none is asked for are the same part of a device as the other is.
 type Ask struct {
 	Devices int    // how many, each another one
 	Memory  uint64 // bytes
 	Compute int64  // thousandths
+}
+
+// of returns what is asked of a device.
+func (a Ask) of(i int, d Device) Part {
+	p := Part{i, a.Memory, a.Compute}
+	switch {
+	case a.Memory == 0:
+		hi, lo := bits.Mul64(d.Memory, uint64(a.Compute))
+		p.Memory, _ = bits.Div64(hi, lo, Whole)
+	case a.Compute == 0:
+		hi, lo := bits.Mul64(min(a.Memory, d.Memory), Whole)
+		q, rest := bits.Div64(hi, lo, d.Memory)
+		if p.Compute = int64(q); rest > 0 {
+			p.Compute++
+		}
+	}
+	return p
 }
 
 // Part is what was promised of one device.
@@ -76,14 +96,16 @@ type TooLittleError struct {
 
 func (e *TooLittleError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d GPU with %d MiB of memory and %d thousandths of compute free are needed;", e.Ask.Devices,
-		e.Ask.Memory>>20, e.Ask.Compute)
-	for i, f := range e.Free {
-		fmt.Fprintf(&b, " GPU %d has %d MiB and %d left", i, f.Memory>>20, f.Compute)
-		if i < len(e.Free)-1 {
+	fmt.Fprintf(&b, "%d of %d GPUs must have", e.Ask.Devices, len(e.Devices))
+	for i, d := range e.Devices {
+		want, has := e.Ask.of(i, d), e.Free[i]
+		if i > 0 {
 			b.WriteByte(',')
 		}
+		fmt.Fprintf(&b, " GPU %d %d MiB of memory and %d thousandths of compute free, where %d and %d are",
+			i, want.Memory>>20, want.Compute, has.Memory>>20, has.Compute)
 	}
+	b.WriteString(": wait until a job ends, or ask for less")
 	return b.String()
 }
 
@@ -92,10 +114,10 @@ func (l *Ledger) Check(a Ask) error {
 	switch {
 	case a.Devices < 1 || a.Devices > len(l.devices):
 		return fmt.Errorf("%d devices are asked for, and there are %d: ask for 1 to %d", a.Devices, len(l.devices), len(l.devices))
-	case a.Compute < 1 || a.Compute > Whole:
+	case a.Compute < 0 || a.Compute > Whole:
 		return fmt.Errorf("%d thousandths of compute are asked for: ask for 1 to %d", a.Compute, Whole)
-	case a.Memory == 0:
-		return fmt.Errorf("no memory is asked for: ask for some")
+	case a.Compute == 0 && a.Memory == 0:
+		return errors.New("neither memory nor compute is asked for: ask for some")
 	}
 	large := 0
 	most := uint64(0)
@@ -120,11 +142,11 @@ func (l *Ledger) Take(id string, a Ask) ([]Part, error) {
 	if len(l.held[id]) > 0 {
 		return nil, fmt.Errorf("%s has its parts already", id)
 	}
-	var fit []Part // what would be left
+	var fit []Part // what is left now
 	free := make([]Part, len(l.devices))
-	for i := range l.devices {
+	for i, d := range l.devices {
 		free[i] = l.Free(i)
-		if free[i].Memory >= a.Memory && free[i].Compute >= a.Compute {
+		if want := a.of(i, d); free[i].Memory >= want.Memory && free[i].Compute >= want.Compute {
 			fit = append(fit, free[i])
 		}
 	}
@@ -136,7 +158,7 @@ func (l *Ledger) Take(id string, a Ask) ([]Part, error) {
 	})
 	var parts []Part
 	for _, f := range fit[:a.Devices] {
-		parts = append(parts, Part{f.Device, a.Memory, a.Compute})
+		parts = append(parts, a.of(f.Device, l.devices[f.Device]))
 	}
 	slices.SortFunc(parts, func(x, y Part) int { return cmp.Compare(x.Device, y.Device) })
 	l.held[id] = parts

@@ -36,7 +36,8 @@ func TestTakeWhereLeastIsLeft(t *testing.T) {
 	}
 	_, err := l.Take("more", parts.Ask{Devices: 1, Memory: gib, Compute: 600})
 	var little *parts.TooLittleError
-	if !errors.As(err, &little) || !strings.HasSuffix(err.Error(), "GPU 0 has 0 MiB and 0 left, GPU 1 has 10240 MiB and 500 left") {
+	if !errors.As(err, &little) || !strings.HasSuffix(err.Error(), " GPU 0 1024 MiB of memory and 600 thousandths of compute free, where 0 and 0 are,"+
+		" GPU 1 1024 MiB of memory and 600 thousandths of compute free, where 10240 and 500 are: wait until a job ends, or ask for less") {
 		t.Errorf("%v", err)
 	}
 }
@@ -46,12 +47,27 @@ func TestWhatCannotBe(t *testing.T) {
 		"3 devices are asked for, and there are 2: ask for 1 to 2":     {Devices: 3, Memory: 1, Compute: 1},
 		"0 devices are asked for, and there are 2: ask for 1 to 2":     {Memory: 1, Compute: 1},
 		"1001 thousandths of compute are asked for: ask for 1 to 1000": {Devices: 1, Memory: 1, Compute: 1001},
-		"no memory is asked for: ask for some":                         {Devices: 1, Compute: 1},
+		"neither memory nor compute is asked for: ask for some":        {Devices: 1},
 		"51200 MiB of memory are asked for on 2 devices, and 1 have so much: ask for up to 81920 MiB": {
 			Devices: 2, Memory: 50 * gib, Compute: 1},
 	} {
 		if _, err := two().Take("x", ask); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", ask, err, want)
+		}
+	}
+}
+
+// TestTheSamePart gives of one what is asked of the other.
+func TestTheSamePart(t *testing.T) {
+	for want, ask := range map[string]parts.Ask{
+		"[{1 10737418240 250}]":  {Devices: 1, Compute: 250},
+		"[{0 80530636800 938}]":  {Devices: 1, Memory: 75 * gib},
+		"[{0 85899345920 1000}]": {Devices: 1, Memory: 80 * gib},
+		"[{1 1 1}]":              {Devices: 1, Memory: 1},
+	} {
+		l := two()
+		if got, err := l.Take("x", ask); fmt.Sprint(got) != want || err != nil {
+			t.Errorf("%+v: %v, %v; want %s", ask, got, err, want)
 		}
 	}
 }
@@ -64,8 +80,11 @@ func TestNeverMoreThanThereIs(t *testing.T) {
 		for i := range rapid.IntRange(1, 60).Draw(t, "steps") {
 			id := fmt.Sprint(i)
 			ask := parts.Ask{Devices: rapid.IntRange(1, 2).Draw(t, "devices"),
-				Memory:  rapid.Uint64Range(1, 40*gib).Draw(t, "memory"),
-				Compute: rapid.Int64Range(1, parts.Whole).Draw(t, "compute")}
+				Memory:  rapid.Uint64Range(0, 40*gib).Draw(t, "memory"),
+				Compute: rapid.Int64Range(0, parts.Whole).Draw(t, "compute")}
+			if ask.Memory == 0 && ask.Compute == 0 {
+				ask.Compute = 1
+			}
 			got, err := l.Take(id, ask)
 			if (err == nil) != (len(got) == ask.Devices) {
 				t.Fatalf("%+v: %v, %v", ask, got, err)
