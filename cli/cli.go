@@ -38,6 +38,10 @@ type Parts struct {
 	Up func(context.Context, UpOptions) error
 	// Scheduler runs the scheduler until the context ends.
 	Scheduler func(context.Context, SchedulerOptions) error
+	// Agent shares this machine's GPUs until the context ends.
+	Agent func(context.Context, AgentOptions) error
+	// Exec puts a program in the place of this one.
+	Exec func(path string, args, env []string) error
 	// LocalKubeconfig is where `weir up` leaves its kubeconfig; it is used
 	// when there is no other.
 	LocalKubeconfig func() string
@@ -54,7 +58,7 @@ type Streams struct {
 func Main(ctx context.Context, parts Parts, args []string, s Streams) int {
 	ss := &session{
 		parts: parts, in: s.In, out: s.Out, err: s.Err,
-		getenv: os.Getenv, now: time.Now, pause: sleep, program: "weir",
+		getenv: os.Getenv, environ: os.Environ, now: time.Now, pause: sleep, program: "weir",
 	}
 	args = ss.invokedAs(args)
 	return ss.run(ctx, args)
@@ -66,6 +70,7 @@ type session struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+	environ  func() []string
 	now      func() time.Time
 	pause    func(context.Context, time.Duration) error
 	program  string // how people call it: "weir" or "kubectl weir"
@@ -120,6 +125,7 @@ quotas. Without a cluster, weir plan says what the scheduler would do with
 objects from files, and weir up starts a cluster with simulated GPUs here.`,
 		"work", "Work:", s.submit(), s.list(), s.describe(), s.explain(), s.logs(), s.suspend(), s.resume(), s.delete(),
 		"cluster", "Cluster:", s.top(), s.node(), s.pool(), s.department(), s.project(),
+		"machine", "One machine:", s.agent(), s.runProgram(),
 		"run", "Running Weir:", s.plan(), s.simulate(), s.up(), s.install(), s.uninstall(), s.scheduler(),
 	)
 	if s.program != "weir" {

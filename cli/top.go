@@ -32,11 +32,15 @@ func (s *session) top() *cobra.Command {
 		Short: "Show GPUs, quotas and the queue, live",
 		Long: `Show how full the pools are, what each department and project is guaranteed,
 uses, borrows and lends, and who waits. It redraws itself until Ctrl-C; where the
-output is no terminal, it prints once.`,
+output is no terminal, it prints once. Where there is no cluster, it shows the GPUs
+of this machine that weir agent shares.`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if every < 100*time.Millisecond {
 				return refused("--every %s is too short: write 100ms or more", every)
+			}
+			if s.alone() {
+				return s.topAgent(cmd.Context(), out)
 			}
 			if once || out.data() || !text.IsTerminal(s.out) {
 				return s.topOnce(cmd.Context(), out)

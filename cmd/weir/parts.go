@@ -26,6 +26,8 @@ func parts() cli.Parts {
 		LocalKubeconfig: localKubeconfig,
 		Up:              local.Up,
 		Scheduler:       schedule,
+		Agent:           share,
+		Exec:            become,
 	}
 }
 

@@ -31,6 +31,7 @@ type Options struct {
 	Dir     string // for sockets and what outlives the agent; made when it is missing
 	Devices []parts.Device
 	Leases  arbiter.Config
+	Env     map[string]string // what every job's processes must find in their environment
 	Logger  *slog.Logger
 }
 

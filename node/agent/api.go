@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,10 +25,10 @@ const Socket = "agent.sock"
 
 // Begun is the answer to a [Request].
 type Begun struct {
-	ID      string       `json:"id"`
-	Socket  string       `json:"socket"`  // for the job's processes
-	Devices []int        `json:"devices"` // the driver's numbers
-	Parts   []parts.Part `json:"parts"`
+	ID     string            `json:"id"`
+	Socket string            `json:"socket"` // for the job's processes
+	Parts  []parts.Part      `json:"parts"`
+	Env    map[string]string `json:"env"` // what its processes must find in their environment
 }
 
 // Node is what the agent knows, for people.
@@ -119,10 +122,7 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 		if j, err = a.begin(r); err != nil {
 			return
 		}
-		begun = Begun{ID: j.id, Socket: filepath.Join(a.path(j.id), "weir.sock"), Parts: j.parts}
-		for _, p := range j.parts {
-			begun.Devices = append(begun.Devices, a.opts.Devices[p.Device].Ordinal)
-		}
+		begun = a.begun(j)
 	}) {
 		err = errors.New("the agent is stopping: try again")
 	}
@@ -135,6 +135,20 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 	default:
 		answer(w, http.StatusCreated, begun)
 	}
+}
+
+func (a *Agent) begun(j *job) Begun {
+	b := Begun{ID: j.id, Socket: filepath.Join(a.path(j.id), "weir.sock"), Parts: j.parts, Env: maps.Clone(a.opts.Env)}
+	if b.Env == nil {
+		b.Env = map[string]string{}
+	}
+	var ordinals []string
+	for _, p := range j.parts {
+		ordinals = append(ordinals, strconv.Itoa(a.opts.Devices[p.Device].Ordinal))
+	}
+	b.Env["CUDA_VISIBLE_DEVICES"] = strings.Join(ordinals, ",")
+	b.Env["WEIR_SOCKET"] = b.Socket
+	return b
 }
 
 func (a *Agent) getNode(w http.ResponseWriter, _ *http.Request) {

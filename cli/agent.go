@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-gpu/weir/cli/quantity"
+	"github.com/weir-gpu/weir/cli/show"
+	"github.com/weir-gpu/weir/node/client"
+	"github.com/weir-gpu/weir/node/parts"
+)
+
+// AgentOptions is what `weir agent` was asked for.
+type AgentOptions struct {
+	Dir      string
+	Simulate string         // the devices as they were written; "" for real ones
+	Devices  []parts.Device // simulated ones
+	Shim     string         // the folder of the shim's libraries
+	Driver   string         // that of the driver's; "" to look for it
+	Logger   *slog.Logger
+}
+
+func (s *session) agent() *cobra.Command {
+	var o AgentOptions
+	var logFormat, logLevel string
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "Share the GPUs of this machine; needs no cluster",
+		Long: `Share the GPUs of this machine between the programs that weir run starts: each
+has its own part of a GPU's memory and time, with a wall around it. With
+--simulate the GPUs are simulated, which needs none.
+
+Jobs go on when the agent ends, each with its own share; the next agent takes
+them over.`,
+		Example: `weir agent --simulate 1x80GiB
+weir run --gpu 0.25 -- python train.py
+weir top`,
+		Args: nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if o.Logger, err = s.logger(logFormat, logLevel); err != nil {
+				return err
+			}
+			if o.Simulate != "" {
+				if o.Devices, err = simulated(o.Simulate); err != nil {
+					return coded{exitUsage, err}
+				}
+			}
+			o.Dir = cmp.Or(o.Dir, s.agentDir())
+			if s.parts.Agent == nil {
+				return errMissingPart("the agent")
+			}
+			return ended(cmd.Context(), s.parts.Agent(cmd.Context(), o))
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.Simulate, "simulate", "", "GPUs to simulate, as COUNTxMEMORY: 1x80GiB, or 2x80GiB,1x40GiB")
+	f.StringVar(&o.Dir, "dir", "", "folder of the agent's sockets, and of what outlives it "+agentDirDefault)
+	f.StringVar(&o.Shim, "shim", "", "folder of the shim's libraries (default shim beside this program, then /usr/lib/weir/shim)")
+	f.StringVar(&o.Driver, "driver", "", "folder of the driver's libcuda.so.1 and libnvidia-ml.so.1 (default: where the loader finds them)")
+	f.StringVar(&logFormat, "log-format", "text", "text or json")
+	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	return c
+}
+
+const agentDirDefault = "(default $WEIR_AGENT, /run/weir for root, else one of your own)"
+
+// agentDir is where the agent of this machine has its sockets: for everybody
+// where root runs it, else for one user.
+func (s *session) agentDir() string {
+	if dir := s.getenv("WEIR_AGENT"); dir != "" {
+		return dir
+	}
+	const machine = "/run/weir"
+	own := filepath.Join(os.TempDir(), fmt.Sprintf("weir-%d", os.Getuid()))
+	if dir := s.getenv("XDG_RUNTIME_DIR"); dir != "" {
+		own = filepath.Join(dir, "weir")
+	}
+	if os.Getuid() == 0 || !anyExists([]string{filepath.Join(own, "agent.sock")}) && anyExists([]string{machine}) {
+		return machine
+	}
+	return own
+}
+
+var someDevices = regexp.MustCompile(`^([1-9][0-9]?)x([0-9.]+[A-Za-z]*)$`)
+
+// simulated reads devices from words such as 2x80GiB,1x40GiB.
+func simulated(words string) (devices []parts.Device, err error) {
+	for word := range strings.SplitSeq(words, ",") {
+		m := someDevices.FindStringSubmatch(strings.TrimSpace(word))
+		if m == nil {
+			return nil, fmt.Errorf("--simulate: %q is no COUNTxMEMORY: write such as 1x80GiB or 2x80GiB,1x40GiB", word)
+		}
+		bytes, err := quantity.ParseMemory(strings.TrimSuffix(m[2], "B"))
+		if err != nil {
+			return nil, fmt.Errorf("--simulate: %w", err)
+		}
+		count, _ := strconv.Atoi(m[1])
+		for range count {
+			n := len(devices)
+			devices = append(devices, parts.Device{UUID: fmt.Sprintf("GPU-sim-%d", n), Name: "Weir Simulated GPU",
+				Ordinal: n, Memory: uint64(bytes)})
+		}
+	}
+	if len(devices) > 16 {
+		return nil, fmt.Errorf("--simulate: %d devices are more than 16: write fewer", len(devices))
+	}
+	return devices, nil
+}
+
+// topAgent shows this machine's agent, where that is what there is to show.
+func (s *session) topAgent(ctx context.Context, out output) error {
+	n, err := client.New(s.agentDir()).Node(ctx)
+	if err != nil {
+		return err
+	}
+	if out.data() {
+		return s.print(out, n)
+	}
+	return show.Agent{Node: n, Now: s.now()}.Write(s.out, s.palette(s.out))
+}
+
+// alone reports whether there is an agent on this machine and no cluster.
+func (s *session) alone() bool {
+	_, err := s.config().ClientConfig()
+	return err != nil && anyExists([]string{filepath.Join(s.agentDir(), "agent.sock")})
+}
+
+var errNoProgram = errors.New("no program is named: write it after --, such as weir run --gpu 0.25 -- python train.py")

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/weir-gpu/weir/cli"
+	"github.com/weir-gpu/weir/node/agent"
+	"github.com/weir-gpu/weir/node/library"
+)
+
+// share runs the node agent, with the shim before the driver.
+func share(ctx context.Context, o cli.AgentOptions) error {
+	shim, driver, err := libraries(o)
+	if err != nil {
+		return err
+	}
+	lib := filepath.Join(o.Dir, "lib")
+	if err := library.Lay(lib, shim, driver); err != nil {
+		return err
+	}
+	env := map[string]string{"LD_LIBRARY_PATH": lib}
+	if o.Simulate != "" {
+		env["WEIR_SIM"], env["WEIR_SIM_DEVICES"] = filepath.Join(o.Dir, "sim"), o.Simulate
+		if err := os.MkdirAll(env["WEIR_SIM"], 0o777); err != nil {
+			return err
+		}
+	}
+	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: o.Devices, Env: env, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+// libraries finds the shim, and the driver that it stands before.
+func libraries(o cli.AgentOptions) (shim, driver string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", "", err
+	}
+	beside := filepath.Dir(self)
+	if shim, err = first(o.Shim, filepath.Join(beside, "shim"), "/usr/lib/weir/shim"); err != nil {
+		return "", "", fmt.Errorf("the shim's libraries are missing (%w): make shim builds them; --shim names their folder", err)
+	}
+	if o.Simulate == "" {
+		return "", "", errors.New("real GPUs are not looked for yet: write --simulate 1x80GiB to share simulated ones")
+	}
+	if driver, err = first(o.Driver, filepath.Join(beside, "sim"), "/usr/lib/weir/sim"); err != nil {
+		return "", "", fmt.Errorf("the simulated driver is missing (%w): make shim builds it; --driver names its folder", err)
+	}
+	return shim, driver, nil
+}
+
+// first returns the folder that was named, or else the first that is there.
+func first(named string, others ...string) (string, error) {
+	if named != "" {
+		_, err := os.Stat(named)
+		return named, err
+	}
+	var err error
+	for _, dir := range others {
+		if _, err = os.Stat(dir); err == nil {
+			return dir, nil
+		}
+	}
+	return "", err
+}
+
+// become puts a program in the place of this one.
+func become(path string, args, env []string) error {
+	if err := syscall.Exec(path, args, env); err != nil {
+		return fmt.Errorf("running %s: %w", path, err)
+	}
+	return nil // not reached
+}
