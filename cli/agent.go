@@ -102,7 +102,7 @@ func simulated(words string) (devices []parts.Device, err error) {
 		if m == nil {
 			return nil, fmt.Errorf("--simulate: %q is no COUNTxMEMORY: write such as 1x80GiB or 2x80GiB,1x40GiB", word)
 		}
-		bytes, err := quantity.ParseMemory(strings.TrimSuffix(m[2], "B"))
+		mib, err := quantity.ParseMemory(strings.TrimSuffix(m[2], "B"))
 		if err != nil {
 			return nil, fmt.Errorf("--simulate: %w", err)
 		}
@@ -110,7 +110,7 @@ func simulated(words string) (devices []parts.Device, err error) {
 		for range count {
 			n := len(devices)
 			devices = append(devices, parts.Device{UUID: fmt.Sprintf("GPU-sim-%d", n), Name: "Weir Simulated GPU",
-				Ordinal: n, Memory: uint64(bytes)})
+				Ordinal: n, Memory: uint64(mib) << 20})
 		}
 	}
 	if len(devices) > 16 {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (b *bench) run(args ...string) (code int, out, err string) {
 	b.t.Setenv("KUBECONFIG", b.kubecf)
 	var o, e bytes.Buffer
 	s := &session{parts: b.parts, in: strings.NewReader(""), out: &o, err: &e, program: "weir",
-		getenv: func(k string) string { return env[k] }, now: func() time.Time { return fixture.Now },
+		getenv: func(k string) string { return cmp.Or(env[k], os.Getenv("TEST_"+k)) }, environ: os.Environ, now: func() time.Time { return fixture.Now },
 		pause: b.pause}
 	code = s.run(b.t.Context(), args)
 	return code, o.String(), e.String()

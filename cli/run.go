@@ -100,14 +100,14 @@ func (o *runFlags) request(args []string) (agent.Request, error) {
 		r.Compute = micro / 1000
 	}
 	if o.memory != "" {
-		bytes, err := quantity.ParseMemory(o.memory)
+		mib, err := quantity.ParseMemory(o.memory)
 		if err != nil {
 			return r, fmt.Errorf("--gpu-memory: %w", err)
 		}
-		if bytes <= 0 {
+		if mib <= 0 {
 			return r, fmt.Errorf("--gpu-memory: %s is no memory: write such as 10Gi", o.memory)
 		}
-		r.Memory = uint64(bytes)
+		r.Memory = uint64(mib) << 20
 	}
 	return r, r.Check()
 }

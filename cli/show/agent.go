@@ -37,7 +37,7 @@ func (a Agent) Write(w io.Writer, p text.Palette) error {
 		for _, u := range j.Parts {
 			jobs.Add(j.ID, j.Name, strconv.Itoa(j.Leader), strconv.Itoa(u.Device), share(u.Compute), j.Mode,
 				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Memory)),
-				time.Duration(u.Held).Round(time.Millisecond).String(), state(u), quantity.Age(a.Now.Sub(j.Began)))
+				time.Duration(u.Held).Round(time.Millisecond).String(), state(u), quantity.Age(max(0, a.Now.Sub(j.Began))))
 		}
 	}
 	return jobs.Write(w, p)

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-gpu/weir/node/agent"
+	"github.com/weir-gpu/weir/node/parts"
+)
+
+// machine starts an agent with two GPUs, and returns a session beside it.
+func machine(t *testing.T) (b *bench, dir string) {
+	dir = t.TempDir()
+	a, err := agent.New(agent.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler),
+		Env:     map[string]string{"LD_LIBRARY_PATH": "/shim"},
+		Devices: []parts.Device{{Name: "H100", Memory: 80 << 30}, {Name: "L40", Ordinal: 1, Memory: 48 << 30}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	b = newBench(t)
+	b.pause = func(context.Context, time.Duration) error { time.Sleep(time.Millisecond); return nil }
+	for range 1000 {
+		if code, _, _ := b.run("run", "--dir", dir, "--gpu", "2", "--", "true"); code == exitUsage {
+			if anyExists([]string{filepath.Join(dir, agent.Socket)}) {
+				break
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return b, dir
+}
+
+// TestRun asks for a part, and is replaced by the program.
+func TestRun(t *testing.T) {
+	b, dir := machine(t)
+	var args, env []string
+	b.parts.Exec = func(_ string, a, e []string) error { args, env = a, e; return nil }
+	t.Setenv("LD_LIBRARY_PATH", "/mine")
+	code, _, stderr := b.run("run", "--dir", dir, "--gpu", "0.25", "--mode", "strict", "--", "sh", "-c", "exit")
+	if code != exitOK || !slices.Equal(args, []string{"sh", "-c", "exit"}) {
+		t.Fatalf("%d %q, ran %q", code, stderr, args)
+	}
+	for _, want := range []string{"CUDA_VISIBLE_DEVICES=1", "LD_LIBRARY_PATH=/shim:/mine",
+		"WEIR_SOCKET=" + filepath.Join(dir, "jobs", "j1", "weir.sock")} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%s is missing in %q", want, env)
+		}
+	}
+	t.Setenv("TEST_WEIR_AGENT", dir)
+	b.kubecf = filepath.Join(dir, "none")
+	code, out, stderr := b.run("top")
+	for _, want := range []string{"H100", "L40", "sh", "0.25", "strict", "12Gi", "idle"} {
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%d %q: %q is missing in\n%s", code, stderr, want, out)
+		}
+	}
+}
+
+// TestRunRefuses says what to do instead.
+func TestRunRefuses(t *testing.T) {
+	b, dir := machine(t)
+	b.parts.Exec = func(string, []string, []string) error { t.Error("it ran"); return nil }
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"--gpu 0.25", exitUsage, "no program is named: write it after --"},
+		{"-- true", exitUsage, "no part of a GPU is asked for: write --gpu 0.25 or --gpu-memory 10Gi"},
+		{"--gpu 0.0001 -- true", exitUsage, "--gpu: 0.0001 is no part of one GPU in thousandths: write 0.001 to 1"},
+		{"--gpu 1 --mode soft -- true", exitUsage, `mode is "soft": write strict or fair`},
+		{"--gpu 1 -- no-such-program", exitNotFound, "no-such-program cannot be run"},
+		{"--gpu-memory 100Gi -- true", exitFailure, "0 have so much: ask for up to 81920 MiB"},
+		{"--gpus 3 --gpu 1 -- true", exitFailure, "3 devices are asked for, and there are 2: ask for 1 to 2"},
+	} {
+		code, _, stderr := b.run(append([]string{"run", "--dir", dir}, strings.Fields(c.args)...)...)
+		if code != c.code || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: %d %q, want %d %q", c.args, code, stderr, c.code, c.want)
+		}
+	}
+	code, _, stderr := b.run("run", "--dir", t.TempDir(), "--gpu", "1", "--", "true")
+	if code != exitFailure || !strings.Contains(stderr, "no agent answers: start one with weir agent") {
+		t.Errorf("%d %q", code, stderr)
+	}
+}
+
+func TestSimulatedDevices(t *testing.T) {
+	got, err := simulated("2x80GiB,1x40Gi")
+	if err != nil || len(got) != 3 || got[2].Memory != 40<<30 || got[2].Ordinal != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, words := range []string{"", "80GiB", "0x80GiB", "1x", "1xmany", "99x1Gi"} {
+		if _, err := simulated(words); err == nil || !strings.HasPrefix(err.Error(), "--simulate: ") {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+}
