@@ -273,7 +273,7 @@ func (a *Agent) open(j *job) error {
 	if err != nil {
 		return err
 	}
-	j.pages, j.seats = pages, make([]seat, len(j.parts))
+	j.pages, j.seats, j.gone = pages, make([]seat, len(j.parts)), make([]past, len(j.parts))
 	rules := pages.Rules
 	rules.Devices, rules.IdleAfter = uint32(len(j.parts)), uint32(idleAfter/time.Microsecond)
 	rules.Beat.Store(uint64(now()))

@@ -345,6 +345,18 @@ func TestWhoDiesHoldsNothing(t *testing.T) {
 		g.use.Ended.Store(lease)
 		g.say(t, wire.Message{Kind: wire.Done, Lease: lease})
 	}
+	res, err := n.client.Get("http://agent/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text := string(must(io.ReadAll(res.Body)))
+	for _, want := range []string{`weir_node_compute_ratio{gpu="0",job="j1",name="victim"} 0.5`,
+		`weir_node_leases_total{gpu="0",job="j2",name="other"} `, `weir_node_memory_free_bytes{gpu="0"} 6.442450944e+10`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
+	}
 	n.eventually("nothing is charged to it", func() error {
 		for _, j := range n.node().Jobs {
 			if j.Name == "victim" && (j.Parts[0].Used != 0 || len(j.Processes) != 0) {

@@ -62,6 +62,7 @@ type Use struct {
 	parts.Part
 	Used     uint64 `json:"used"` // bytes
 	Launches uint64 `json:"launches"`
+	Busy     uint64 `json:"busy"` // with work on the device, by its processes' own word
 	Held     int64  `json:"held"` // by leases
 	Leases   int64  `json:"leases"`
 	Waiting  bool   `json:"waiting"`
@@ -92,6 +93,7 @@ func (a *Agent) serve(l *net.UnixListener) <-chan struct{} {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/jobs", a.postJob)
 	mux.HandleFunc("GET /v1/node", a.getNode)
+	mux.Handle("GET /metrics", a.Metrics())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, peerKey{}, c) }}
 	done := make(chan struct{})
@@ -176,12 +178,13 @@ func (a *Agent) describe(j *job) Job {
 	out := Job{ID: j.id, Name: j.request.Name, UID: j.request.UID, Leader: j.request.Leader, Mode: j.request.Mode,
 		Priority: j.request.Priority, Began: j.began, Processes: []int{}}
 	for i, p := range j.parts {
-		u := Use{Part: p}
+		u := Use{Part: p, Launches: j.gone[i].launches, Busy: j.gone[i].busy}
 		for c, process := range j.cells {
 			if process != nil {
 				cell := &j.pages.Cells.Cell[c].Device[i]
 				u.Used += cell.Charged.Load()
 				u.Launches += cell.Launches.Load()
+				u.Busy += cell.Busy.Load()
 			}
 		}
 		for _, t := range a.times[p.Device].Uses() {

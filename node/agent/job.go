@@ -27,7 +27,11 @@ type job struct {
 	leader   *os.File // a pidfd; nil when the leader is gone
 	cells    [wire.Cells]*process
 	seats    []seat // by part
+	gone     []past // by part: what processes did that have ended
 }
+
+// past is what is remembered of processes.
+type past struct{ launches, busy uint64 }
 
 // seat is a job's place at a device.
 type seat struct {
@@ -194,6 +198,9 @@ func (a *Agent) bye(j *job, p *process) {
 	j.pages.Rules.SetLive(p.cell, false)
 	j.cells[p.cell] = nil
 	for i := range j.parts {
+		u := &j.pages.Cells.Cell[p.cell].Device[i]
+		j.gone[i].launches += u.Launches.Load()
+		j.gone[i].busy += u.Busy.Load()
 		a.done(j, i) // it may have been the last one
 	}
 }

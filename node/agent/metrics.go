@@ -1,0 +1,71 @@
+package agent
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics serves what the agent knows to Prometheus.
+func (a *Agent) Metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{a})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// collector asks the agent when it is asked. Labels are the job's ID and name,
+// and the index of the device.
+type collector struct{ a *Agent }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("weir_node_"+name, help, labels, nil)
+}
+
+var (
+	memoryFree  = desc("memory_free_bytes", "Memory of a GPU that no job was promised.", "gpu")
+	computeFree = desc("compute_free_ratio", "Compute of a GPU that no job was promised.", "gpu")
+	memoryUsed  = desc("memory_used_bytes", "Memory that a job's processes have.", "job", "name", "gpu")
+	memoryLimit = desc("memory_limit_bytes", "Memory that a job was promised.", "job", "name", "gpu")
+	share       = desc("compute_ratio", "Compute that a job was promised.", "job", "name", "gpu")
+	held        = desc("held_seconds_total", "Time for which a job had a GPU by leases.", "job", "name", "gpu")
+	busy        = desc("busy_seconds_total", "Time in which a job had work on a GPU, by its own word.", "job", "name", "gpu")
+	leases      = desc("leases_total", "Leases that a job had.", "job", "name", "gpu")
+	launches    = desc("launches_total", "Launches of a job's processes.", "job", "name", "gpu")
+	waiting     = desc("waiting", "1 while a job waits for its turn.", "job", "name", "gpu")
+)
+
+func (c collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{memoryFree, computeFree, memoryUsed, memoryLimit, share, held, busy, leases,
+		launches, waiting} {
+		out <- d
+	}
+}
+
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	var n Node
+	if !c.a.do(func() { n = c.a.node() }) {
+		return
+	}
+	say := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, kind, value, labels...)
+	}
+	for i, d := range n.Devices {
+		say(memoryFree, prometheus.GaugeValue, float64(d.FreeMemory), strconv.Itoa(i))
+		say(computeFree, prometheus.GaugeValue, float64(d.FreeCompute)/1000, strconv.Itoa(i))
+	}
+	for _, j := range n.Jobs {
+		for _, u := range j.Parts {
+			of := []string{j.ID, j.Name, strconv.Itoa(u.Device)}
+			say(memoryUsed, prometheus.GaugeValue, float64(u.Used), of...)
+			say(memoryLimit, prometheus.GaugeValue, float64(u.Memory), of...)
+			say(share, prometheus.GaugeValue, float64(u.Compute)/1000, of...)
+			say(held, prometheus.CounterValue, float64(u.Held)/1e9, of...)
+			say(busy, prometheus.CounterValue, float64(u.Busy)/1e9, of...)
+			say(leases, prometheus.CounterValue, float64(u.Leases), of...)
+			say(launches, prometheus.CounterValue, float64(u.Launches), of...)
+			say(waiting, prometheus.GaugeValue, map[bool]float64{true: 1}[u.Waiting], of...)
+		}
+	}
+}
