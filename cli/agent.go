@@ -27,6 +27,7 @@ type AgentOptions struct {
 	Devices  []parts.Device // simulated ones
 	Shim     string         // the folder of the shim's libraries
 	Driver   string         // that of the driver's; "" to look for it
+	Metrics  string         // address of /metrics; "" for none
 	Logger   *slog.Logger
 }
 
@@ -69,6 +70,7 @@ weir top`,
 	f.StringVar(&o.Dir, "dir", "", "folder of the agent's sockets, and of what outlives it "+agentDirDefault)
 	f.StringVar(&o.Shim, "shim", "", "folder of the shim's libraries (default shim beside this program, then /usr/lib/weir/shim)")
 	f.StringVar(&o.Driver, "driver", "", "folder of the driver's libcuda.so.1 and libnvidia-ml.so.1 (default: where the loader finds them)")
+	f.StringVar(&o.Metrics, "metrics-address", "", "address of /metrics, such as :9400; empty for none")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
 	return c

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/weir-gpu/weir/cli"
 	"github.com/weir-gpu/weir/node/agent"
@@ -33,6 +36,17 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: o.Devices, Env: env, Logger: o.Logger})
 	if err != nil {
 		return err
+	}
+	if o.Metrics != "" {
+		listener, err := net.Listen("tcp", o.Metrics)
+		if err != nil {
+			return fmt.Errorf("--metrics-address: %w", err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", a.Metrics())
+		server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+		defer server.Close()
+		go func() { _ = server.Serve(listener) }()
 	}
 	return a.Run(ctx)
 }
