@@ -18,7 +18,7 @@ func machine(t *testing.T) (b *bench, dir string) {
 	dir = t.TempDir()
 	a, err := agent.New(agent.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler),
 		Env:     map[string]string{"LD_LIBRARY_PATH": "/shim"},
-		Devices: []parts.Device{{Name: "H100", Memory: 80 << 30}, {Name: "L40", Ordinal: 1, Memory: 48 << 30}}})
+		Devices: []parts.Device{{UUID: "GPU-a", Name: "H100", Memory: 80 << 30}, {UUID: "GPU-b", Name: "L40", Ordinal: 1, Memory: 48 << 30}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestRun(t *testing.T) {
 	if code != exitOK || !slices.Equal(args, []string{"sh", "-c", "exit"}) {
 		t.Fatalf("%d %q, ran %q", code, stderr, args)
 	}
-	for _, want := range []string{"CUDA_VISIBLE_DEVICES=1", "LD_LIBRARY_PATH=/shim:/mine",
+	for _, want := range []string{"CUDA_VISIBLE_DEVICES=GPU-b", "LD_LIBRARY_PATH=/shim:/mine",
 		"WEIR_SOCKET=" + filepath.Join(dir, "jobs", "j1", "weir.sock")} {
 		if !slices.Contains(env, want) {
 			t.Errorf("%s is missing in %q", want, env)

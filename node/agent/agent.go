@@ -41,6 +41,9 @@ const (
 	// period is how long a round of turns is, which the shim goes by when no
 	// agent beats.
 	period = 480 * time.Millisecond
+	// comeBack is how long an agent waits for processes of the one before it:
+	// they try several times a second.
+	comeBack = 5 * time.Second
 )
 
 // Agent is one node's.
@@ -147,6 +150,7 @@ func (a *Agent) beat() {
 	at := uint64(now())
 	for _, j := range a.jobs {
 		j.pages.Rules.Beat.Store(at)
+		j.giveUp()
 		if j.over() {
 			a.end(j, "its program has ended")
 		}
@@ -280,6 +284,9 @@ func (a *Agent) open(j *job) error {
 	for i, p := range j.parts {
 		r := &rules.Device[i]
 		r.MemoryLimit, r.Ordinal = p.Memory, uint32(a.opts.Devices[p.Device].Ordinal)
+		// What cells say of leases of an agent before means none of this one's.
+		r.Gate.Store(uint32(now()/1e6) << 1)
+		r.UUID = a.opts.Devices[p.Device].Bytes()
 		r.Share, r.Mode = uint32(p.Compute), modes[j.request.Mode]
 	}
 	if err := j.listen(a); err != nil {

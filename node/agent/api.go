@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -144,11 +143,11 @@ func (a *Agent) begun(j *job) Begun {
 	if b.Env == nil {
 		b.Env = map[string]string{}
 	}
-	var ordinals []string
+	var devices []string
 	for _, p := range j.parts {
-		ordinals = append(ordinals, strconv.Itoa(a.opts.Devices[p.Device].Ordinal))
+		devices = append(devices, a.opts.Devices[p.Device].UUID)
 	}
-	b.Env["CUDA_VISIBLE_DEVICES"] = strings.Join(ordinals, ",")
+	b.Env["CUDA_VISIBLE_DEVICES"] = strings.Join(devices, ",")
 	b.Env["WEIR_SOCKET"] = b.Socket
 	return b
 }

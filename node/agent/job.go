@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +27,11 @@ type job struct {
 	listener *net.UnixListener
 	leader   *os.File // a pidfd; nil when the leader is gone
 	cells    [wire.Cells]*process
-	seats    []seat // by part
-	gone     []past // by part: what processes did that have ended
+	lost     wire.Identity    // the cells of an agent before this one, until somebody brings them
+	awaited  [wire.Cells]bool // cells of processes that have not come back yet
+	until    time.Time        // how long they are waited for
+	seats    []seat           // by part
+	gone     []past           // by part: what processes did that have ended
 }
 
 // past is what is remembered of processes.
@@ -100,17 +104,21 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	var p *process
 	var b [wire.MessageSize + 1]byte
 	for {
-		n, err := conn.Read(b[:])
+		n, fd, err := receive(conn, b[:])
 		if err != nil || n == 0 {
 			break
 		}
 		m, err := wire.Parse(b[:n])
 		if err == nil {
 			if p == nil {
-				p, err = a.hello(j, conn, m)
+				p, err = a.hello(j, conn, m, fd)
+				fd = -1
 			} else {
 				err = a.hear(j, p, m)
 			}
+		}
+		if fd >= 0 {
+			unix.Close(fd)
 		}
 		if err != nil {
 			a.log.Warn("a process was refused", "job", j.id, "error", err)
@@ -124,8 +132,33 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	}
 }
 
-// hello gives a process its cell.
-func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message) (*process, error) {
+// receive reads a packet, and the one descriptor that may come with it.
+func receive(conn *net.UnixConn, b []byte) (n, fd int, err error) {
+	oob := make([]byte, unix.CmsgSpace(4))
+	n, control, _, _, err := conn.ReadMsgUnix(b, oob)
+	if err != nil || control == 0 {
+		return n, -1, err
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:control])
+	if err != nil || len(messages) == 0 {
+		return n, -1, err
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) == 0 {
+		return n, -1, err
+	}
+	unix.CloseOnExec(fds[0])
+	return n, fds[0], nil
+}
+
+// hello gives a process its cell. had is the descriptor of the cells that it
+// had at an agent before, or -1; it is closed or kept.
+func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had int) (p *process, err error) {
+	defer func() {
+		if had >= 0 {
+			unix.Close(had)
+		}
+	}()
 	if m.Kind != wire.Hello || m.Device != wire.Magic {
 		return nil, errors.New("a process must say hello first")
 	}
@@ -140,21 +173,33 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message) (*process, err
 	if uid != j.request.UID && uid != 0 {
 		return nil, fmt.Errorf("process %d belongs to user %d, and the job to %d", pid, uid, j.request.UID)
 	}
-	p := &process{pid: pid, cell: -1, conn: conn}
+	p = &process{pid: pid, cell: -1, conn: conn}
+	// Who is new waits for those who were there before: they bring the cells.
+	for wait := true; wait && m.Cell == 0; {
+		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) }) {
+			break
+		}
+		if wait {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
 	alive := a.do(func() {
 		if a.jobs[j.id] != j {
 			return
 		}
-		for i, other := range j.cells {
-			if other == nil {
-				p.cell, j.cells[i] = i, p
-				j.pages.Cells.Cell[i] = wire.Cell{}
-				j.pages.Rules.SetLive(i, true)
-				break
-			}
+		kept := false
+		if p.cell, kept = j.again(m.Cell, had); kept {
+			had = -1
+		}
+		if p.cell < 0 {
+			p.cell = j.fresh()
 		}
 		if p.cell >= 0 {
-			err = j.welcome(p)
+			j.cells[p.cell], j.awaited[p.cell] = p, false
+			j.pages.Rules.SetLive(p.cell, true)
+			if err = j.welcome(p); err == nil && kept {
+				err = a.keep(j)
+			}
 		}
 	})
 	switch {
@@ -164,6 +209,75 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message) (*process, err
 		return nil, fmt.Errorf("the job has %d processes already, or has ended", wire.Cells)
 	}
 	return p, err
+}
+
+// fresh returns a cell that nobody has, all zero; -1 when there is none.
+func (j *job) fresh() int {
+	for i := range j.cells {
+		if j.cells[i] == nil && !j.awaited[i] {
+			j.pages.Cells.Cell[i] = wire.Cell{}
+			return i
+		}
+	}
+	return -1
+}
+
+// again returns the cell of a process that comes back, if it was one of this
+// job's: who shows the cells has them from the agent. kept says that they are
+// the job's from now on, and so is the descriptor.
+func (j *job) again(cell uint32, had int) (at int, kept bool) {
+	if cell == 0 || cell > wire.Cells || had < 0 {
+		return -1, false
+	}
+	shown, err := wire.IdentityOf(had)
+	if err != nil {
+		return -1, false
+	}
+	if j.lost != (wire.Identity{}) && shown == j.lost && j.empty() {
+		if j.pages.Adopt(had) != nil {
+			return -1, false
+		}
+		kept, j.lost = true, wire.Identity{}
+		j.await()
+	}
+	if own, err := wire.IdentityOf(j.pages.CellsFile); err != nil || own != shown || j.cells[cell-1] != nil {
+		return -1, kept
+	}
+	return int(cell - 1), kept
+}
+
+// empty reports whether no process has a cell.
+func (j *job) empty() bool {
+	return !slices.ContainsFunc(j.cells[:], func(p *process) bool { return p != nil })
+}
+
+// await lets all cells count in which there is something: their processes may
+// come back yet.
+func (j *job) await() {
+	j.until = time.Now().Add(comeBack)
+	for c := range j.cells {
+		for i := range j.parts {
+			u := &j.pages.Cells.Cell[c].Device[i]
+			if j.cells[c] == nil && u.Charged.Load()+u.Wanted.Load()+u.Launches.Load() > 0 {
+				j.awaited[c] = true
+				j.pages.Rules.SetLive(c, true)
+			}
+		}
+	}
+}
+
+// giveUp lets cells count no more whose processes did not come back in time.
+func (j *job) giveUp() {
+	if j.until.IsZero() || time.Now().Before(j.until) {
+		return
+	}
+	j.until = time.Time{}
+	for c, awaited := range j.awaited {
+		if awaited {
+			j.awaited[c] = false
+			j.pages.Rules.SetLive(c, false)
+		}
+	}
 }
 
 // welcome gives a process the shared memory. The socket has room for it: it is
@@ -207,10 +321,8 @@ func (a *Agent) bye(j *job, p *process) {
 
 // over reports whether nothing is left of a job.
 func (j *job) over() bool {
-	for _, p := range j.cells {
-		if p != nil {
-			return false
-		}
+	if !j.empty() {
+		return false
 	}
 	if j.leader == nil {
 		return true

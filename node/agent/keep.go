@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weir-gpu/weir/node/parts"
+	"github.com/weir-gpu/weir/node/wire"
 )
 
 // kept is what outlives the agent of a job.
@@ -20,6 +21,8 @@ type kept struct {
 	Leader  int          `json:"leader"`
 	Started string       `json:"started"` // of the leader
 	UID     int          `json:"uid"`
+	// Cells is what its processes write in: who comes back shows it.
+	Cells wire.Identity `json:"cells"`
 }
 
 // keep writes a job down. It is there wholly or not at all.
@@ -28,7 +31,11 @@ func (a *Agent) keep(j *job) error {
 	if err != nil {
 		return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
 	}
-	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID})
+	cells, err := wire.IdentityOf(j.pages.CellsFile)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID, cells})
 	if err != nil {
 		return err
 	}
@@ -79,7 +86,8 @@ func (a *Agent) adopt(id string) error {
 		return err
 	}
 	k.Request.Leader, k.Request.UID = k.Leader, k.UID
-	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began}); err != nil {
+	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
+		until: time.Now().Add(2 * time.Second)}); err != nil {
 		a.ledger.Drop(id)
 		return err
 	}

@@ -5,6 +5,7 @@ package parts
 
 import (
 	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,6 +23,15 @@ type Device struct {
 	Name    string `json:"name"`
 	Ordinal int    `json:"ordinal"` // the driver's number
 	Memory  uint64 `json:"memory"`  // bytes that programs may have
+}
+
+// Bytes returns the UUID as the driver has it; all zero where it is none.
+func (d Device) Bytes() (b [16]byte) {
+	text := strings.ReplaceAll(strings.TrimPrefix(d.UUID, "GPU-"), "-", "")
+	if n, err := hex.Decode(b[:], []byte(text)[:min(len(text), 2*len(b))]); err != nil || n != len(b) {
+		return [16]byte{}
+	}
+	return b
 }
 
 // Ask is what a job asks of each of its devices. Memory and compute of which

@@ -43,7 +43,8 @@ type Rule struct {
 	Gate                               atomic.Uint32 // a futex word: odd while a lease runs
 	LeaseUntil                         atomic.Uint64
 	TurnPeriod, TurnOffset, TurnLength uint64
-	_                                  [9]uint64
+	UUID                               [16]byte
+	_                                  [7]uint64
 }
 
 // Rules is what the agent writes and the container reads.
@@ -97,10 +98,10 @@ type CellTable struct{ Cell [Cells]Cell }
 type Kind uint32
 
 const (
-	Hello   Kind = iota + 1 // shim: Device is Magic, Lease is Version
+	Hello   Kind = iota + 1 // shim: Device is Magic, Lease is Version; Cell as in the header, with the cells it had
 	Welcome                 // agent: Cell; with it come rules and cells
 	Refused                 // agent: Text says why
-	Want                    // shim: Device; it waits for a lease
+	Want                    // shim: Device, and the Lease in which it still has work; it waits for a lease
 	Done                    // shim: Device, Lease; its work of that lease is done
 )
 
@@ -152,6 +153,37 @@ type Pages struct {
 	Cells                *CellTable
 	RulesFile, CellsFile int
 	rules, cells         []byte
+}
+
+// Identity is what a piece of memory is, whoever shows a descriptor of it.
+type Identity struct{ Device, Inode uint64 }
+
+// IdentityOf returns that of a descriptor's file.
+func IdentityOf(fd int) (Identity, error) {
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return Identity{}, err
+	}
+	return Identity{s.Dev, s.Ino}, nil
+}
+
+// Adopt takes cells that an agent before this one has made in the place of its
+// own, which nobody may have been given yet. The descriptor is its own then.
+func (p *Pages) Adopt(fd int) error {
+	size := int(unsafe.Sizeof(CellTable{}))
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil || s.Size != int64(size) {
+		return fmt.Errorf("cells have %d bytes, not %d: %w", s.Size, size, err)
+	}
+	m, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	_ = unix.Munmap(p.cells)
+	unix.Close(p.CellsFile)
+	p.CellsFile, p.cells = fd, m
+	p.Cells = (*CellTable)(unsafe.Pointer(&m[0]))
+	return nil
 }
 
 // NewPages makes the memory of a container. name is seen in /proc only.
