@@ -22,7 +22,9 @@
 #define WEIR_DEVICES 16
 #define WEIR_CELLS 256
 
-/* The socket is at $WEIR_SOCKET, or here. */
+/* The socket is at $WEIR_SOCKET, or here. A container is given the folder, not the socket alone: an agent
+ * that comes back makes a new one. Where there is no socket nothing is limited; where there is one and
+ * nobody answers, a process that begins waits and is then refused. */
 #define WEIR_SOCKET_PATH "/run/weir/weir.sock"
 
 enum weir_mode {
@@ -34,7 +36,7 @@ enum weir_mode {
 /* One device, as the container may use it. */
 struct weir_rule {
 	uint64_t memory_limit; /* of all processes of the container together */
-	uint32_t ordinal;      /* the device's number at the driver */
+	uint32_t ordinal;      /* the device's number at the driver; where uuid is zero */
 	uint32_t share;        /* thousandths */
 	uint32_t mode;         /* enum weir_mode */
 	/* The gate is a futex word: the number of the lease, odd while one runs.
@@ -44,7 +46,9 @@ struct weir_rule {
 	/* Where no agent beats: launches may begin where (now % period) is in
 	 * [offset, offset + length). period is 0 where they may begin at any time. */
 	uint64_t turn_period, turn_offset, turn_length;
-	uint64_t reserved[9];
+	/* The device, whatever number CUDA_VISIBLE_DEVICES gives it in a process. */
+	uint8_t uuid[16];
+	uint64_t reserved[7];
 };
 
 struct weir_rules {
@@ -65,8 +69,11 @@ struct weir_use {
 	_Atomic uint64_t wanted;   /* bytes that it is about to have; 0 when it is not reserving */
 	_Atomic uint64_t launches; /* so far */
 	_Atomic uint64_t busy;     /* nanoseconds in which it had work on the device, so far */
-	_Atomic uint32_t began;    /* the last lease in which it launched */
-	_Atomic uint32_t ended;    /* the last lease that it gave back, its work done */
+	/* The last lease in which it launched: written before the gate is read again, and only then does it launch. */
+	_Atomic uint32_t began;
+	/* The last lease that it gave back, its work done. It may take it up again (ended is then 0) while the gate
+	 * stands: so an agent ends a lease by moving the gate, and reads ended after that. */
+	_Atomic uint32_t ended;
 	_Atomic uint32_t hungry;   /* it waits for a lease */
 	uint32_t reserved;
 };
@@ -85,10 +92,16 @@ struct weir_cells {
  * ends, the process has.
  */
 enum weir_message_type {
-	WEIR_HELLO = 1,   /* shim: magic in device, version in lease */
-	WEIR_WELCOME = 2, /* agent: cell; with it come the descriptors of rules and cells */
+	/* shim: magic in device, version in lease; cell is 0, or 1 more than the cell that it had at an agent
+	 * before: then the descriptor of those cells comes with it. */
+	WEIR_HELLO = 1,
+	/* agent: cell, all zero or what this process had, and live already; with it come the descriptors of rules
+	 * and cells. The shim writes what it has into the cell. */
+	WEIR_WELCOME = 2,
 	WEIR_REFUSED = 3, /* agent: text says why */
-	WEIR_WANT = 4,    /* shim: device; it is hungry */
+	/* shim: device, and the lease in which it still has work, or 0; it is hungry. Work that does not end while
+	 * it is hungry may be waiting for just that launch: such a lease is to be made longer. */
+	WEIR_WANT = 4,
 	WEIR_DONE = 5,    /* shim: device, lease; its work of that lease is done */
 };
 
