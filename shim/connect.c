@@ -1,0 +1,167 @@
+/* The connection to the agent: finding it, hello, and mapping what it gives. */
+#include "connect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Descriptors are kept where programs that number their own do not look for them. */
+#define HIGH_FD 700
+
+const char *connect_path(void)
+{
+	const char *path = secure_getenv("WEIR_SOCKET");
+	return path != NULL && path[0] != 0 ? path : WEIR_SOCKET_PATH;
+}
+
+static int move_high(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
+static int dial(const char *path, enum connect_result *result)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = 5};
+
+	*result = CONNECT_NONE;
+	if (strlen(path) >= sizeof to.sun_path)
+		return -1;
+	strcpy(to.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	fd = move_high(fd);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
+		return fd;
+	/* Something is there that does not answer, or that is not ours to ask. */
+	if (errno != ENOENT && errno != ENOTDIR)
+		*result = CONNECT_SILENT;
+	close(fd);
+	return -1;
+}
+
+static bool send_hello(int fd, const struct pages *had)
+{
+	struct weir_message m = {.type = WEIR_HELLO, .device = WEIR_MAGIC, .lease = WEIR_VERSION};
+	struct iovec data = {&m, sizeof m};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr h = {.msg_iov = &data, .msg_iovlen = 1};
+
+	if (had != NULL) {
+		m.cell = had->cell + 1;
+		h.msg_control = &control;
+		h.msg_controllen = sizeof control;
+		struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &had->cells_fd, sizeof(int));
+	}
+	return sendmsg(fd, &h, MSG_NOSIGNAL) == (ssize_t)sizeof m;
+}
+
+/* Reads one message and up to two descriptors; those not given are -1. */
+static bool receive(int fd, struct weir_message *m, int fds[2])
+{
+	struct iovec data = {m, sizeof *m};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = {0};
+	struct msghdr h = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	ssize_t n;
+
+	fds[0] = fds[1] = -1;
+	do
+		n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t bytes = c->cmsg_len - CMSG_LEN(0);
+		memcpy(fds, CMSG_DATA(c), bytes < 2 * sizeof(int) ? bytes : 2 * sizeof(int));
+	}
+	return n == (ssize_t)sizeof *m;
+}
+
+static void *map(int fd, size_t size, int protection)
+{
+	struct stat s;
+	if (fd < 0 || fstat(fd, &s) != 0 || (size_t)s.st_size < size)
+		return NULL;
+	void *at = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* Maps what came with a welcome; NULL when it is not what was promised. */
+static struct pages *open_pages(const struct weir_message *m, const int fds[2])
+{
+	const struct weir_rules *rules = map(fds[0], sizeof *rules, PROT_READ);
+	struct weir_cells *cells = map(fds[1], sizeof *cells, PROT_READ | PROT_WRITE);
+	struct pages *p = NULL;
+
+	if (rules != NULL && cells != NULL && rules->magic == WEIR_MAGIC && rules->version == WEIR_VERSION &&
+	    rules->devices <= WEIR_DEVICES && m->cell < WEIR_CELLS)
+		p = malloc(sizeof *p);
+	if (p != NULL) {
+		*p = (struct pages){.rules = rules, .cells = cells, .cell = m->cell, .cells_fd = move_high(fds[1])};
+		return p;
+	}
+	if (rules != NULL)
+		munmap((void *)rules, sizeof *rules);
+	if (cells != NULL)
+		munmap(cells, sizeof *cells);
+	if (fds[1] >= 0)
+		close(fds[1]);
+	return NULL;
+}
+
+enum connect_result connect_agent(const struct pages *had, struct connection *out)
+{
+	enum connect_result result;
+	struct weir_message m = {0};
+	int fds[2];
+	int fd = dial(connect_path(), &result);
+
+	if (fd < 0)
+		return result;
+	if (!send_hello(fd, had) || !receive(fd, &m, fds)) {
+		close(fd);
+		return CONNECT_SILENT;
+	}
+	result = CONNECT_REFUSED;
+	m.text[sizeof m.text - 1] = 0;
+	snprintf(out->text, sizeof out->text, "%s", m.text);
+	if (m.type == WEIR_WELCOME) {
+		out->pages = open_pages(&m, fds);
+		if (out->pages != NULL)
+			result = CONNECT_WELCOME;
+		else
+			snprintf(out->text, sizeof out->text, "the agent's rules are not of version %u", WEIR_VERSION);
+	}
+	if (fds[0] >= 0)
+		close(fds[0]);
+	if (result == CONNECT_WELCOME)
+		out->socket = fd;
+	else
+		close(fd);
+	return result;
+}

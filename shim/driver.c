@@ -1,0 +1,218 @@
+/* The wrapped calls that are neither memory nor launches: beginning, finding functions, contexts, streams. */
+#include <string.h>
+
+#include "memory.h"
+#include "real.h"
+
+static struct self *holder(void)
+{
+	return real_depth == 0 ? self_member() : NULL;
+}
+
+static bool uuid(int ordinal, uint8_t out[16])
+{
+	CUuuid id;
+	CUresult r = REAL(cuDeviceGetUuid_v2, &id, ordinal);
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		r = REAL(cuDeviceGetUuid, &id, ordinal);
+	memcpy(out, id.bytes, 16);
+	return r == CUDA_SUCCESS;
+}
+
+/* Pools shrink when the program waits for its streams, which it does without us: others of the container are
+ * to have the memory even if this process never calls again. */
+#define RECOUNT_EVERY 100000000ull
+
+static uint64_t tick(struct self *self)
+{
+	static _Atomic uint64_t counted;
+	uint64_t again = gate_tick(self), now = self_now();
+
+	if (!pools_any(self))
+		return again;
+	if (now - atomic_load(&counted) >= RECOUNT_EVERY) {
+		atomic_store(&counted, now);
+		pools_recount(self, false);
+	}
+	return again < RECOUNT_EVERY ? again : RECOUNT_EVERY;
+}
+
+const struct self_driver self_driver = {uuid, tick};
+
+CUresult cuInit(unsigned int flags)
+{
+	if (real_depth == 0 && self_state() == SELF_REFUSED)
+		return CUDA_ERROR_NOT_PERMITTED;
+	return REAL(cuInit, flags);
+}
+
+/* The driver is asked first: what it does not have under this name and version, nobody has. */
+static void put_ours(void **fn)
+{
+	void *ours = real_shadow(*fn);
+	if (ours != NULL)
+		*fn = ours;
+}
+
+CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t flags)
+{
+	CUresult r = REAL(cuGetProcAddress, symbol, fn, version, flags);
+	if (r == CUDA_SUCCESS && fn != NULL)
+		put_ours(fn);
+	return r;
+}
+
+CUresult cuGetProcAddress_v2(const char *symbol, void **fn, int version, cuuint64_t flags,
+			     CUdriverProcAddressQueryResult *status)
+{
+	CUresult r = REAL(cuGetProcAddress_v2, symbol, fn, version, flags, status);
+	if (r == CUDA_SUCCESS && fn != NULL)
+		put_ours(fn);
+	return r;
+}
+
+/* Destroys a context by `call`, with all that is in it. */
+#define DESTROY(ctx, call, gone) \
+	({ \
+		struct self *destroy_self = holder(); \
+		CUcontext destroy_ctx = (ctx); \
+		if (destroy_self != NULL && destroy_ctx != NULL) \
+			queue_freeze(&destroy_self->queue, destroy_ctx); \
+		CUresult destroy_result = (call); \
+		if (destroy_self != NULL && destroy_ctx != NULL) { \
+			bool destroy_gone = destroy_result == CUDA_SUCCESS && (gone); \
+			queue_thaw(&destroy_self->queue, destroy_ctx, destroy_gone); \
+			if (destroy_gone) \
+				memory_context_gone(destroy_self, destroy_ctx); \
+		} \
+		destroy_result; \
+	})
+
+CUresult cuCtxDestroy(CUcontext ctx)
+{
+	return DESTROY(ctx, REAL(cuCtxDestroy, ctx), true);
+}
+
+CUresult cuCtxDestroy_v2(CUcontext ctx)
+{
+	return DESTROY(ctx, REAL(cuCtxDestroy_v2, ctx), true);
+}
+
+CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice device)
+{
+	CUresult r = REAL(cuDevicePrimaryCtxRetain, ctx, device);
+	struct self *self = holder();
+
+	if (self != NULL && r == CUDA_SUCCESS) {
+		struct entry e = {.key = (uint64_t)device + 1, .owner = (uint64_t)(uintptr_t)*ctx, .count = 1};
+		table_put(&self->primaries, e);
+	}
+	return r;
+}
+
+static CUcontext primary(CUdevice device)
+{
+	struct self *self = holder();
+	struct entry e;
+	if (self == NULL || !table_get(&self->primaries, (uint64_t)device + 1, &e))
+		return NULL;
+	return (CUcontext)(uintptr_t)e.owner;
+}
+
+static bool primary_gone(CUdevice device)
+{
+	unsigned int flags;
+	int active = 1;
+	return REAL(cuDevicePrimaryCtxGetState, device, &flags, &active) == CUDA_SUCCESS && !active;
+}
+
+CUresult cuDevicePrimaryCtxRelease(CUdevice device)
+{
+	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxRelease, device), primary_gone(device));
+}
+
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
+{
+	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxRelease_v2, device), primary_gone(device));
+}
+
+CUresult cuDevicePrimaryCtxReset(CUdevice device)
+{
+	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxReset, device), true);
+}
+
+CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
+{
+	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxReset_v2, device), true);
+}
+
+static void before_destroy(CUstream stream)
+{
+	struct self *self = holder();
+	if (self != NULL)
+		queue_forget_stream(&self->queue, stream);
+}
+
+CUresult cuStreamDestroy(CUstream stream)
+{
+	before_destroy(stream);
+	return REAL(cuStreamDestroy, stream);
+}
+
+CUresult cuStreamDestroy_v2(CUstream stream)
+{
+	before_destroy(stream);
+	return REAL(cuStreamDestroy_v2, stream);
+}
+
+/* While anything is captured, launches ask whether theirs is: it is counted before it begins. */
+#define BEGIN_CAPTURE(call) \
+	({ \
+		struct self *begin_self = holder(); \
+		if (begin_self != NULL) \
+			queue_before_capture(&begin_self->queue); \
+		CUresult begin_result = (call); \
+		if (begin_self != NULL && begin_result != CUDA_SUCCESS) \
+			atomic_fetch_sub(&begin_self->queue.captures, 1); \
+		begin_result; \
+	})
+
+CUresult cuStreamBeginCapture(CUstream stream)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture, stream));
+}
+
+CUresult cuStreamBeginCapture_ptsz(CUstream stream)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_ptsz, stream));
+}
+
+CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_v2, stream, mode));
+}
+
+CUresult cuStreamBeginCapture_v2_ptsz(CUstream stream, CUstreamCaptureMode mode)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_v2_ptsz, stream, mode));
+}
+
+/* Counting one too many costs a question at each launch; one too few would gate what is being captured. */
+static CUresult end_capture(CUresult r)
+{
+	struct self *self = holder();
+	if (self != NULL && (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED) &&
+	    atomic_fetch_sub(&self->queue.captures, 1) <= 0)
+		atomic_fetch_add(&self->queue.captures, 1);
+	return r;
+}
+
+CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph)
+{
+	return end_capture(REAL(cuStreamEndCapture, stream, graph));
+}
+
+CUresult cuStreamEndCapture_ptsz(CUstream stream, CUgraph *graph)
+{
+	return end_capture(REAL(cuStreamEndCapture_ptsz, stream, graph));
+}

@@ -1,0 +1,156 @@
+/* Reserving memory: see ledger.h. */
+#include "ledger.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+/* How long a wish of another process may stand before it is counted as a charge: its process
+ * was stopped, or killed while no agent lives to notice. */
+#define PATIENCE 2000000000ull
+
+struct tally {
+	uint64_t charged;	 /* of all cells */
+	uint64_t before, behind; /* wishes in cells before and behind our own */
+	uint64_t print;		 /* of all single charges: it tells a sum of one moment from one that moved meanwhile */
+};
+
+static uint64_t now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/* Cells are written by others of the container, in whom nobody trusts: a sum does not overflow. */
+static uint64_t add(uint64_t a, uint64_t b)
+{
+	uint64_t sum;
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static struct weir_use *own(struct ledger *l, uint32_t device)
+{
+	return &l->cells->cell[l->cell].device[device];
+}
+
+/* A wish is read before the charge that it becomes: it is seen as one or as both, never as neither. */
+static struct tally count(struct ledger *l, uint32_t device)
+{
+	struct tally t = {0};
+
+	for (uint32_t i = 0; i < WEIR_CELLS; i++) {
+		if (!atomic_load(&l->rules->live[i]) && i != l->cell)
+			continue;
+		struct weir_use *use = &l->cells->cell[i].device[device];
+		uint64_t wanted = i == l->cell ? 0 : atomic_load(&use->wanted);
+		uint64_t charged = atomic_load(&use->charged);
+		t.charged = add(t.charged, charged);
+		t.print = t.print * 1099511628211ull + charged + i;
+		if (i < l->cell)
+			t.before = add(t.before, wanted);
+		else
+			t.behind = add(t.behind, wanted);
+	}
+	return t;
+}
+
+static void pause_for_others(unsigned int round)
+{
+	struct timespec t = {0, round < 10 ? 1000 : 100000};
+	nanosleep(&t, NULL);
+}
+
+bool ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	pthread_mutex_lock(&l->lock);
+	struct weir_use *use = own(l, device);
+	uint64_t limit = l->rules->device[device].memory_limit, since = 0;
+	bool fits = false;
+
+	for (unsigned int round = 0; bytes <= limit; round++) {
+		atomic_store(&use->wanted, bytes);
+		struct tally t = count(l, device);
+		fits = add(add(t.charged, bytes), add(t.before, t.behind)) <= limit;
+		if (fits)
+			break;
+		if (add(t.charged, bytes) > limit) {
+			/* Nobody's wish is to blame. Bytes that moved from one cell to another
+			 * while they were added up may be in the sum twice. */
+			if (count(l, device).print == t.print)
+				break;
+			continue;
+		}
+		if (since == 0)
+			since = now();
+		else if (now() - since > PATIENCE)
+			break;
+		/* The first of those who want something goes on, the others make way for it. */
+		if (t.before != 0)
+			atomic_store(&use->wanted, 0);
+		do
+			pause_for_others(round);
+		while (t.before != 0 && count(l, device).before == t.before && now() - since <= PATIENCE);
+	}
+	if (fits)
+		atomic_fetch_add(&use->charged, bytes);
+	atomic_store(&use->wanted, 0);
+	pthread_mutex_unlock(&l->lock);
+	return fits;
+}
+
+void ledger_force(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	pthread_mutex_lock(&l->lock);
+	atomic_fetch_add(&own(l, device)->charged, bytes);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void ledger_release(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	pthread_mutex_lock(&l->lock);
+	struct weir_use *use = own(l, device);
+	uint64_t charged = atomic_load(&use->charged);
+	/* This process alone writes the word, but for whoever of the container writes what it likes. */
+	atomic_store(&use->charged, charged > bytes ? charged - bytes : 0);
+	pthread_mutex_unlock(&l->lock);
+}
+
+uint64_t ledger_used(struct ledger *l, uint32_t device)
+{
+	pthread_mutex_lock(&l->lock);
+	struct tally t = count(l, device);
+	for (int again = 0; again < 100; again++) {
+		struct tally next = count(l, device);
+		if (next.print == t.print)
+			break;
+		t = next;
+	}
+	uint64_t limit = l->rules->device[device].memory_limit;
+	pthread_mutex_unlock(&l->lock);
+	return t.charged < limit ? t.charged : limit;
+}
+
+uint64_t ledger_limit(struct ledger *l, uint32_t device)
+{
+	pthread_mutex_lock(&l->lock);
+	uint64_t limit = l->rules->device[device].memory_limit;
+	pthread_mutex_unlock(&l->lock);
+	return limit;
+}
+
+void ledger_move(struct ledger *l, const struct weir_rules *rules, struct weir_cells *cells, uint32_t cell)
+{
+	pthread_mutex_lock(&l->lock);
+	for (uint32_t d = 0; l->cells != NULL && d < WEIR_DEVICES; d++) {
+		struct weir_use *from = own(l, d), *to = &cells->cell[cell].device[d];
+		if (from == to)
+			continue;
+		atomic_store(&to->charged, atomic_load(&from->charged));
+		atomic_store(&to->launches, atomic_load(&from->launches));
+		atomic_store(&to->busy, atomic_load(&from->busy));
+	}
+	l->rules = rules;
+	l->cells = cells;
+	l->cell = cell;
+	pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,39 @@
+/*
+ * The memory of a container, counted by all of its processes together: how one
+ * of them reserves bytes without a lock that others hold, and never above the
+ * limit. docs/designs/0006-node.md has the protocol, and why it is right.
+ */
+#ifndef WEIR_LEDGER_H
+#define WEIR_LEDGER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "wire.h"
+
+struct ledger {
+	pthread_mutex_t lock; /* of the threads of this process: they share a cell */
+	const struct weir_rules *rules;
+	struct weir_cells *cells;
+	uint32_t cell;
+};
+
+/* Takes the bytes from the device's limit; false when they do not fit. */
+bool ledger_reserve(struct ledger *ledger, uint32_t device, uint64_t bytes);
+
+/* Takes the bytes unasked: the driver has them already, and nothing can be undone. */
+void ledger_force(struct ledger *ledger, uint32_t device, uint64_t bytes);
+
+/* Gives bytes back. */
+void ledger_release(struct ledger *ledger, uint32_t device, uint64_t bytes);
+
+/* What the container has of the device. */
+uint64_t ledger_used(struct ledger *ledger, uint32_t device);
+
+/* What may be had of the device. */
+uint64_t ledger_limit(struct ledger *ledger, uint32_t device);
+
+/* Goes on in other pages, with all that this process has. */
+void ledger_move(struct ledger *ledger, const struct weir_rules *rules, struct weir_cells *cells, uint32_t cell);
+
+#endif

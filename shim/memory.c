@@ -1,0 +1,149 @@
+/* Memory that is charged when it is asked for: plain, pitched and managed, arrays; and what a process is told of it. */
+#include "memory.h"
+
+#include "real.h"
+
+bool memory_holder_of(struct holder *h, CUdevice device)
+{
+	h->self = real_depth == 0 ? self_member() : NULL;
+	if (h->self == NULL)
+		return false;
+	int rule = self_rule(h->self, device);
+	h->device = device;
+	h->rule = (uint32_t)rule;
+	h->ctx = NULL;
+	return rule >= 0;
+}
+
+bool memory_holder(struct holder *h)
+{
+	CUdevice device;
+	CUcontext ctx = NULL;
+
+	if (real_depth > 0 || self_member() == NULL)
+		return false;
+	if (REAL(cuCtxGetCurrent, &ctx) != CUDA_SUCCESS || ctx == NULL || REAL(cuCtxGetDevice, &device) != CUDA_SUCCESS)
+		return false;
+	bool held = memory_holder_of(h, device);
+	h->ctx = ctx;
+	return held;
+}
+
+bool memory_reserve(const struct holder *h, uint64_t bytes)
+{
+	if (ledger_reserve(&h->self->ledger, h->rule, bytes))
+		return true;
+	if (!pools_any(h->self))
+		return false;
+	pools_recount(h->self, true);
+	return ledger_reserve(&h->self->ledger, h->rule, bytes);
+}
+
+bool memory_correct(const struct holder *h, uint64_t reserved, uint64_t real_bytes)
+{
+	if (real_bytes > reserved)
+		return memory_reserve(h, real_bytes - reserved);
+	if (real_bytes < reserved)
+		ledger_release(&h->self->ledger, h->rule, reserved - real_bytes);
+	return true;
+}
+
+void memory_remember(const struct holder *h, uint64_t address, uint64_t bytes)
+{
+	struct entry e = {.key = address, .bytes = bytes, .owner = (uint64_t)(uintptr_t)h->ctx, .device = h->rule, .count = 1};
+	if (!table_put(&h->self->allocations, e))
+		self_complain("no memory to remember an allocation: it stays charged");
+}
+
+void memory_context_gone(struct self *self, CUcontext ctx)
+{
+	struct entry e;
+	while (ctx != NULL && table_take_of(&self->allocations, (uint64_t)(uintptr_t)ctx, &e))
+		ledger_release(&self->ledger, e.device, e.bytes);
+}
+
+CUresult cuMemAlloc_v2(CUdeviceptr *ptr, size_t bytes)
+{
+	struct holder h;
+
+	if (ptr == NULL || bytes == 0 || !memory_holder(&h))
+		return REAL(cuMemAlloc_v2, ptr, bytes);
+	if (!memory_reserve(&h, bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult r = REAL(cuMemAlloc_v2, ptr, bytes);
+	if (r == CUDA_SUCCESS)
+		memory_remember(&h, *ptr, bytes);
+	else
+		ledger_release(&h.self->ledger, h.rule, bytes);
+	return r;
+}
+
+CUresult cuMemAllocManaged(CUdeviceptr *ptr, size_t bytes, unsigned int flags)
+{
+	struct holder h;
+
+	if (ptr == NULL || bytes == 0 || !memory_holder(&h))
+		return REAL(cuMemAllocManaged, ptr, bytes, flags);
+	if (!memory_reserve(&h, bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult r = REAL(cuMemAllocManaged, ptr, bytes, flags);
+	if (r == CUDA_SUCCESS)
+		memory_remember(&h, *ptr, bytes);
+	else
+		ledger_release(&h.self->ledger, h.rule, bytes);
+	return r;
+}
+
+/* The pitch is the driver's choice: what it is too long for is undone. */
+CUresult cuMemAllocPitch_v2(CUdeviceptr *ptr, size_t *pitch, size_t width, size_t height, unsigned int element)
+{
+	struct holder h;
+	uint64_t least;
+
+	if (ptr == NULL || pitch == NULL || width == 0 || height == 0 || !memory_holder(&h))
+		return REAL(cuMemAllocPitch_v2, ptr, pitch, width, height, element);
+	if (__builtin_mul_overflow(width, height, &least) || !memory_reserve(&h, least))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult r = REAL(cuMemAllocPitch_v2, ptr, pitch, width, height, element);
+	if (r == CUDA_SUCCESS) {
+		uint64_t bytes = *pitch * height;
+		if (memory_correct(&h, least, bytes)) {
+			memory_remember(&h, *ptr, bytes);
+			return r;
+		}
+		REAL(cuMemFree_v2, *ptr);
+		*ptr = 0;
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	ledger_release(&h.self->ledger, h.rule, least);
+	return r;
+}
+
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
+{
+	struct holder h;
+	CUresult r = REAL(cuDeviceTotalMem_v2, bytes, device);
+
+	if (r != CUDA_SUCCESS || !memory_holder_of(&h, device))
+		return r;
+	uint64_t limit = ledger_limit(&h.self->ledger, h.rule);
+	if (limit < *bytes)
+		*bytes = limit;
+	return r;
+}
+
+CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
+{
+	struct holder h;
+	CUresult r = REAL(cuMemGetInfo_v2, free, total);
+
+	if (r != CUDA_SUCCESS || !memory_holder(&h))
+		return r;
+	pools_recount(h.self, false);
+	uint64_t limit = ledger_limit(&h.self->ledger, h.rule), left = limit - ledger_used(&h.self->ledger, h.rule);
+	if (total != NULL && limit < *total)
+		*total = limit;
+	if (free != NULL && left < *free)
+		*free = left;
+	return r;
+}

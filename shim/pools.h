@@ -1,0 +1,59 @@
+/*
+ * Memory that the driver keeps in reserve and gives out in parts: memory pools,
+ * and what graphs have on a device. Charged is what is reserved, whoever has
+ * asked for it; it is read from the driver again and again.
+ */
+#ifndef WEIR_POOLS_H
+#define WEIR_POOLS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "abi/cuda.h"
+
+#define POOLS 256
+
+struct pool {
+	CUmemoryPool handle; /* NULL: the memory of the device's graphs */
+	CUdevice device;
+	uint32_t rule;
+	uint64_t charged;
+	bool used, destroyed; /* destroyed: it lives on until all that it gave is free */
+};
+
+struct pools {
+	pthread_mutex_t lock;
+	struct pool pool[POOLS];
+	_Atomic uint32_t count; /* of the array in use */
+};
+
+struct self;
+
+/* Charges for a call that takes `bytes` of a pool, and makes it: `call` is called with `arg`, and `undo` when it
+ * took more than there is. */
+struct pool_call {
+	CUresult (*call)(void *arg);
+	void (*undo)(void *arg);
+	void *arg;
+};
+CUresult pools_take(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes, const struct pool_call *call);
+
+/* Brings all charges to what the driver says; with `trim`, after asking it to give back what nobody uses. */
+void pools_recount(struct self *self, bool trim);
+
+/* Whether there is anything to recount. */
+bool pools_any(struct self *self);
+
+/* A pool was made on a device, or is known from elsewhere. */
+void pools_add(struct self *self, CUmemoryPool pool, CUdevice device);
+
+/* The device of a pool that is known; false for one that is not. */
+bool pools_device(struct self *self, CUmemoryPool pool, CUdevice *device);
+
+/* A pool is destroyed by `call`: what it gave and still has not back remains charged. */
+CUresult pools_destroy(struct self *self, CUmemoryPool pool);
+
+/* Memory that a pool gave was freed. */
+void pools_freed(struct self *self, CUmemoryPool pool, uint64_t bytes);
+
+#endif
