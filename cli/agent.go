@@ -14,20 +14,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weir-gpu/weir/cli/quantity"
 	"github.com/weir-gpu/weir/cli/show"
 	"github.com/weir-gpu/weir/node/client"
-	"github.com/weir-gpu/weir/node/parts"
 )
 
 // AgentOptions is what `weir agent` was asked for.
 type AgentOptions struct {
 	Dir      string
-	Simulate string         // the devices as they were written; "" for real ones
-	Devices  []parts.Device // simulated ones
-	Shim     string         // the folder of the shim's libraries
-	Driver   string         // that of the driver's; "" to look for it
-	Metrics  string         // address of /metrics; "" for none
+	Simulate string // the devices as they were written; "" for real ones
+	Shim     string // the folder of the shim's libraries
+	Driver   string // that of the driver's; "" to look for it
+	Metrics  string // address of /metrics; "" for none
 	Logger   *slog.Logger
 }
 
@@ -53,8 +50,8 @@ weir top`,
 				return err
 			}
 			if o.Simulate != "" {
-				if o.Devices, err = simulated(o.Simulate); err != nil {
-					return coded{exitUsage, err}
+				if err := checkSimulated(o.Simulate); err != nil {
+					return err
 				}
 			}
 			o.Dir = cmp.Or(o.Dir, s.agentDir())
@@ -95,30 +92,23 @@ func (s *session) agentDir() string {
 	return own
 }
 
-var someDevices = regexp.MustCompile(`^([1-9][0-9]?)x([0-9.]+[A-Za-z]*)$`)
+var someDevices = regexp.MustCompile(`^([1-9][0-9]?)x[1-9][0-9]{0,5}([GM]iB?)$`)
 
-// simulated reads devices from words such as 2x80GiB,1x40GiB.
-func simulated(words string) (devices []parts.Device, err error) {
+// checkSimulated returns what is wrong with devices such as 2x80GiB,1x40GiB.
+func checkSimulated(words string) error {
+	all := 0
 	for word := range strings.SplitSeq(words, ",") {
-		m := someDevices.FindStringSubmatch(strings.TrimSpace(word))
+		m := someDevices.FindStringSubmatch(word)
 		if m == nil {
-			return nil, fmt.Errorf("--simulate: %q is no COUNTxMEMORY: write such as 1x80GiB or 2x80GiB,1x40GiB", word)
+			return refused("--simulate: %q is no COUNTxMEMORY: write such as 1x80GiB or 2x80GiB,1x40GiB", word)
 		}
-		mib, err := quantity.ParseMemory(strings.TrimSuffix(m[2], "B"))
-		if err != nil {
-			return nil, fmt.Errorf("--simulate: %w", err)
-		}
-		count, _ := strconv.Atoi(m[1])
-		for range count {
-			n := len(devices)
-			devices = append(devices, parts.Device{UUID: fmt.Sprintf("GPU-sim-%d", n), Name: "Weir Simulated GPU",
-				Ordinal: n, Memory: uint64(mib) << 20})
-		}
+		count, _ := strconv.Atoi(m[1]) // two digits
+		all += count
 	}
-	if len(devices) > 16 {
-		return nil, fmt.Errorf("--simulate: %d devices are more than 16: write fewer", len(devices))
+	if all > 16 {
+		return refused("--simulate: %d devices are more than 16: write fewer", all)
 	}
-	return devices, nil
+	return nil
 }
 
 // topAgent shows this machine's agent, where that is what there is to show.

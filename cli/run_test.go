@@ -99,13 +99,15 @@ func TestRunRefuses(t *testing.T) {
 }
 
 func TestSimulatedDevices(t *testing.T) {
-	got, err := simulated("2x80GiB,1x40Gi")
-	if err != nil || len(got) != 3 || got[2].Memory != 40<<30 || got[2].Ordinal != 2 {
-		t.Errorf("%+v, %v", got, err)
+	b := newBench(t)
+	asked := ""
+	b.parts.Agent = func(_ context.Context, o AgentOptions) error { asked = o.Simulate; return nil }
+	if code, _, stderr := b.run("agent", "--simulate", "2x80GiB,1x512Mi"); code != exitOK || asked != "2x80GiB,1x512Mi" {
+		t.Errorf("%d %q, asked for %q", code, stderr, asked)
 	}
-	for _, words := range []string{"", "80GiB", "0x80GiB", "1x", "1xmany", "99x1Gi"} {
-		if _, err := simulated(words); err == nil || !strings.HasPrefix(err.Error(), "--simulate: ") {
-			t.Errorf("%q: %v", words, err)
+	for _, words := range []string{"80GiB", "0x80GiB", "1x", "1xmany", "9x80GiB,9x80GiB", "1x80GiB,"} {
+		if code, _, stderr := b.run("agent", "--simulate", words); code != exitUsage || !strings.Contains(stderr, "--simulate: ") {
+			t.Errorf("%q: %d %q", words, code, stderr)
 		}
 	}
 }

@@ -2,17 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/weir-gpu/weir/cli"
 	"github.com/weir-gpu/weir/node/agent"
+	"github.com/weir-gpu/weir/node/discover"
 	"github.com/weir-gpu/weir/node/library"
 )
 
@@ -33,7 +34,12 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 			return err
 		}
 	}
-	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: o.Devices, Env: env, Logger: o.Logger})
+	devices, err := discover.Devices(ctx, filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"),
+		pairs(env)...)
+	if err != nil {
+		return err
+	}
+	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger})
 	if err != nil {
 		return err
 	}
@@ -61,13 +67,36 @@ func libraries(o cli.AgentOptions) (shim, driver string, err error) {
 	if shim, err = first(o.Shim, filepath.Join(beside, "shim"), "/usr/lib/weir/shim"); err != nil {
 		return "", "", fmt.Errorf("the shim's libraries are missing (%w): make shim builds them; --shim names their folder", err)
 	}
-	if o.Simulate == "" {
-		return "", "", errors.New("real GPUs are not looked for yet: write --simulate 1x80GiB to share simulated ones")
+	if o.Simulate != "" {
+		if driver, err = first(o.Driver, filepath.Join(beside, "sim"), "/usr/lib/weir/sim"); err != nil {
+			return "", "", fmt.Errorf("the simulated driver is missing (%w): make shim builds it; --driver names its folder", err)
+		}
+		return shim, driver, nil
 	}
-	if driver, err = first(o.Driver, filepath.Join(beside, "sim"), "/usr/lib/weir/sim"); err != nil {
-		return "", "", fmt.Errorf("the simulated driver is missing (%w): make shim builds it; --driver names its folder", err)
+	if o.Driver != "" {
+		return shim, o.Driver, nil
 	}
-	return shim, driver, nil
+	for _, dir := range usual {
+		if _, err := os.Stat(filepath.Join(dir, library.Names[0])); err == nil {
+			return shim, dir, nil
+		}
+	}
+	return "", "", fmt.Errorf("there is no %s in %s: --driver names the folder of the driver's libraries, and "+
+		"--simulate 1x80GiB does without a GPU", library.Names[0], strings.Join(usual, ", "))
+}
+
+// usual is where drivers put their libraries.
+var usual = []string{"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
+	"/usr/local/nvidia/lib64", "/run/nvidia/driver/usr/lib/x86_64-linux-gnu"}
+
+// pairs writes an environment as programs have it.
+func pairs(env map[string]string) (out []string) {
+	for name, value := range env {
+		if name != "LD_LIBRARY_PATH" { // the driver itself is asked, not the shim
+			out = append(out, name+"="+value)
+		}
+	}
+	return out
 }
 
 // first returns the folder that was named, or else the first that is there.
