@@ -58,6 +58,10 @@ bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler,
 	bin/bind -mode half
 	bin/bind -mode reclaim
 
+.PHONY: bench-node
+bench-node: build shim ## Share a simulated GPU between programs, and say what each had
+	$(GO) run ./test/bench/node -weir $(BIN)
+
 .PHONY: scoreboard
 scoreboard: ## Run what docs/scoreboard.md shows and is out of date, and write it
 	$(GO) run ./test/scoreboard
