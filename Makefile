@@ -18,7 +18,8 @@ build: ## Build bin/weir
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/weir
 
 .PHONY: shim
-shim: ## Build the simulated GPU driver (bin/sim)
+shim: ## Build the shim (bin/shim) and the simulated GPU driver (bin/sim); needs a C compiler
+	$(GO) run ./shim/build/put bin/shim
 	shim/sim/build.sh bin/sim
 
 # IMAGE is what `make image` calls the image; DOCKER can be podman.
