@@ -17,6 +17,10 @@ help: ## List the targets
 build: ## Build bin/weir
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/weir
 
+.PHONY: shim
+shim: ## Build the simulated GPU driver (bin/sim)
+	shim/sim/build.sh bin/sim
+
 # IMAGE is what `make image` calls the image; DOCKER can be podman.
 IMAGE   ?= weir:$(VERSION)
 DOCKER  ?= docker

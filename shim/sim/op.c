@@ -1,0 +1,107 @@
+/*
+ * What is done in a stream. Bytes move at once, when the call is made, and only
+ * time goes by as it would on a device: the order of calls is one in which the
+ * device could have done them. The exception is what a function of the host may
+ * still write: a copy waits for those before it.
+ */
+#include "sim.h"
+
+#include <string.h>
+
+/* Whether rows lie where they may be read or written. */
+static bool rows(bool (*ok)(uint64_t, uint64_t), uint64_t base, size_t pitch, size_t width, size_t height)
+{
+	uint64_t bytes;
+	if (!width || !height)
+		return true;
+	if (__builtin_mul_overflow((uint64_t)pitch, (uint64_t)height - 1, &bytes) ||
+	    __builtin_add_overflow(bytes, (uint64_t)width, &bytes))
+		return false;
+	return ok(base, bytes);
+}
+
+static CUresult run_copy(struct stream *s, const struct op *op)
+{
+	uint64_t dst = op->copy.dst, src = op->copy.src, bandwidth;
+	size_t width = op->copy.width, height = op->copy.height;
+	if (!rows(span_usable, dst, op->copy.dst_pitch, width, height) ||
+	    !rows(span_usable, src, op->copy.src_pitch, width, height))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (fault_copy())
+		return CUDA_ERROR_UNKNOWN;
+	host_wait(s->ticket);
+	bandwidth = fault_bandwidth();
+	uint64_t length = bandwidth ? (uint64_t)((double)width * (double)height * 1e9 / (double)bandwidth) : 0;
+	s->tail = timeline_copy(s->ctx->device, op->copy.to_device, s->tail, length);
+	sim_unlock();
+	for (size_t y = 0; y < height; y++)
+		memmove((void *)(uintptr_t)(dst + y * op->copy.dst_pitch),
+			(const void *)(uintptr_t)(src + y * op->copy.src_pitch), width);
+	sim_lock();
+	return CUDA_SUCCESS;
+}
+
+static void set_row(unsigned char *p, unsigned value, unsigned size, size_t count)
+{
+	if (size == 1) {
+		memset(p, (int)value, count);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		memcpy(p + i * size, &value, size); /* the low bytes are first here */
+}
+
+static CUresult run_set(struct stream *s, const struct op *op)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(op->set.width, (size_t)op->set.size, &bytes) || op->set.dst % op->set.size ||
+	    !rows(span_ok, op->set.dst, op->set.pitch, bytes, op->set.height))
+		return CUDA_ERROR_INVALID_VALUE;
+	host_wait(s->ticket);
+	sim_unlock();
+	for (size_t y = 0; bytes && y < op->set.height; y++)
+		set_row((unsigned char *)(uintptr_t)(op->set.dst + y * op->set.pitch), op->set.value, op->set.size,
+			op->set.width);
+	sim_lock();
+	return CUDA_SUCCESS;
+}
+
+static CUresult run_host(struct stream *s, const struct op *op)
+{
+	uint64_t ticket = host_submit(s->tail, op->host.fn, op->host.data);
+	if (!ticket)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	s->ticket = ticket;
+	return CUDA_SUCCESS;
+}
+
+CUresult op_run(struct stream *s, const struct op *op)
+{
+	CUresult r;
+	stream_join(s);
+	switch (op->kind) {
+	case OP_KERNEL:
+		r = kernel_work(op);
+		if (!r)
+			s->tail = timeline_run(s->ctx->device, s->tail, op->kernel.length);
+		return r;
+	case OP_COPY:
+		return run_copy(s, op);
+	case OP_SET:
+		return run_set(s, op);
+	case OP_HOST:
+		return run_host(s, op);
+	case OP_ALLOC:
+		return graph_memory_take(op->memory);
+	case OP_FREE:
+		return memory_free(op->address);
+	case OP_EMPTY:
+		break;
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult op_submit(struct stream *s, const struct op *op)
+{
+	return capturing(s) ? capture_add(s->capture, op) : op_run(s, op);
+}

@@ -1,0 +1,188 @@
+/* Reserved addresses, and physical memory mapped at them. Access is nothing, or reading and writing. */
+#define _GNU_SOURCE
+#include "physical.h"
+
+#include <sys/mman.h>
+
+static void *nothing_at(uint64_t wish, uint64_t bytes, int flags)
+{
+	void *p = mmap((void *)(uintptr_t)wish, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1,
+		       0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Addresses that begin at a multiple of the alignment: more are taken, and given back at both ends. */
+static uint64_t aligned(uint64_t bytes, uint64_t alignment)
+{
+	if (bytes > UINT64_MAX / 2 - alignment)
+		return 0;
+	uint64_t all = bytes + alignment, base = (uintptr_t)nothing_at(0, all, 0);
+	if (!base)
+		return 0;
+	uint64_t at = round_up(base, alignment);
+	if (at > base)
+		munmap((void *)(uintptr_t)base, at - base);
+	if (base + all > at + bytes)
+		munmap((void *)(uintptr_t)(at + bytes), base + all - (at + bytes));
+	return at;
+}
+
+static CUresult reserve(CUdeviceptr *out, size_t bytes, size_t alignment, CUdeviceptr wish, unsigned long long flags)
+{
+	if (!out || !bytes || bytes % GRANULARITY || flags || alignment & (alignment - 1))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (alignment < GRANULARITY)
+		alignment = GRANULARITY;
+	uint64_t at = wish && wish % alignment == 0 ? (uintptr_t)nothing_at(wish, bytes, MAP_FIXED_NOREPLACE) : 0;
+	if (!at)
+		at = aligned(bytes, alignment);
+	if (!at)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	struct range range = { .base = at, .size = bytes, .kind = RESERVED };
+	if (!range_add(&reserved, &range)) {
+		munmap((void *)(uintptr_t)at, bytes);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*out = at;
+	return CUDA_SUCCESS;
+}
+
+/* Whether a stretch has memory mapped anywhere in it. */
+static bool any_mapped(uint64_t base, uint64_t bytes)
+{
+	for (uint64_t at = base; at < base + bytes; at += GRANULARITY)
+		if (range_find(&memory, at))
+			return true;
+	return false;
+}
+
+static CUresult unreserve(CUdeviceptr address, size_t bytes)
+{
+	struct range *r = range_find(&reserved, address);
+	if (!r || r->base != address || r->size != bytes || any_mapped(address, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	munmap((void *)(uintptr_t)address, bytes);
+	range_remove(&reserved, r);
+	return CUDA_SUCCESS;
+}
+
+static CUresult map(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
+		    unsigned long long flags)
+{
+	struct physical *p;
+	const struct range *place = range_find(&reserved, address);
+	if (!physical_find(handle, &p) || !place || !bytes || bytes % GRANULARITY || address % GRANULARITY || offset ||
+	    bytes > p->size || flags || address + bytes > place->base + place->size || any_mapped(address, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	struct range range = { .base = address, .size = bytes, .kind = MAPPED, .owner = p,
+			       .device = p->prop.location.type == CU_MEM_LOCATION_TYPE_DEVICE ? p->prop.location.id : 0 };
+	struct range *r = range_add(&memory, &range);
+	if (!r)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (mmap((void *)(uintptr_t)address, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, p->fd,
+		 (off_t)p->offset) == MAP_FAILED) {
+		range_remove(&memory, r);
+		return CUDA_ERROR_MAP_FAILED;
+	}
+	p->maps++;
+	return CUDA_SUCCESS;
+}
+
+/* Whether a stretch is mappings from one end to the other, none of them in part. */
+static bool whole_mappings(uint64_t address, uint64_t bytes)
+{
+	uint64_t end = address + bytes;
+	while (address < end) {
+		const struct range *r = range_find(&memory, address);
+		if (!r || r->kind != MAPPED || r->base != address)
+			return false;
+		address += r->size;
+	}
+	return bytes && address == end;
+}
+
+static CUresult unmap(CUdeviceptr address, size_t bytes)
+{
+	if (!whole_mappings(address, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!nothing_at(address, bytes, MAP_FIXED))
+		return CUDA_ERROR_UNMAP_FAILED;
+	for (uint64_t at = address; at < address + bytes;) {
+		struct range *r = range_find(&memory, at);
+		struct physical *p = r->owner;
+		at += r->size;
+		range_remove(&memory, r);
+		p->maps--;
+		physical_let_go(p);
+	}
+	return CUDA_SUCCESS;
+}
+
+static bool known_place(const CUmemLocation *l)
+{
+	if (l->type == CU_MEM_LOCATION_TYPE_DEVICE)
+		return device_is(l->id);
+	return l->type >= CU_MEM_LOCATION_TYPE_HOST && l->type <= CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT;
+}
+
+static CUresult set_access(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
+{
+	int protection = PROT_NONE;
+	if (!access || !count || !whole_mappings(address, bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; i < count; i++) {
+		if (!known_place(&access[i].location))
+			return CUDA_ERROR_INVALID_DEVICE;
+		if (access[i].flags)
+			protection = PROT_READ | PROT_WRITE;
+	}
+	if (mprotect((void *)(uintptr_t)address, bytes, protection))
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	for (uint64_t at = address; at < address + bytes;) {
+		struct range *r = range_find(&memory, at);
+		r->access = protection ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+		at += r->size;
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult get_access(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)
+{
+	const struct range *r = range_find(&memory, address);
+	if (!flags || !location || !known_place(location) || !r || r->kind != MAPPED)
+		return CUDA_ERROR_INVALID_VALUE;
+	*flags = r->access;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemAddressReserve(CUdeviceptr *out, size_t bytes, size_t alignment, CUdeviceptr wish,
+			     unsigned long long flags)
+{
+	ENTER(reserve(out, bytes, alignment, wish, flags));
+}
+
+CUresult cuMemAddressFree(CUdeviceptr address, size_t bytes)
+{
+	ENTER(unreserve(address, bytes));
+}
+
+CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
+		  unsigned long long flags)
+{
+	ENTER(map(address, bytes, offset, handle, flags));
+}
+
+CUresult cuMemUnmap(CUdeviceptr address, size_t bytes)
+{
+	ENTER(unmap(address, bytes));
+}
+
+CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
+{
+	ENTER(set_access(address, bytes, access, count));
+}
+
+CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)
+{
+	ENTER(get_access(flags, location, address));
+}
