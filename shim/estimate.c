@@ -8,20 +8,42 @@ static uint32_t bounded(uint64_t ns)
 	return ns < LEAST ? LEAST : ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
 }
 
-void estimate_learn(struct estimates *e, const struct batch *b, uint64_t took, bool exact)
+void estimate_learn(struct estimates *e, const struct batch *b, uint64_t least, uint64_t most)
 {
-	if (!exact && took >= b->cost)
-		return; /* at most as long as something longer than was thought says nothing */
+	uint64_t took = b->cost < least ? least : b->cost > most ? most : b->cost;
+	/* All of a batch are wrong by the same factor, as far as anybody can tell. */
+	double factor = (double)took / (double)(b->cost ? b->cost : 1);
+
 	for (uint32_t i = 0; i < b->keys; i++) {
-		uint64_t was = estimate_of(e, b->key[i]), is;
-		if (b->launches == 1) {
-			is = took;
-		} else {
-			/* All of a batch are wrong by the same factor, as far as anybody can tell. Half way there. */
-			double factor = (double)took / (double)(b->cost ? b->cost : 1);
-			factor = factor < 0.25 ? 0.25 : factor > 4 ? 4 : factor;
-			is = (uint64_t)((double)was * (1 + factor) / 2);
+		uint64_t was = estimate_of(e, b->key[i]), is = took;
+		if (b->launches > 1) {
+			double by = factor < 0.5 ? 0.5 : factor > 8 ? 8 : factor;
+			is = (uint64_t)((double)was * by);
 		}
 		atomic_store_explicit(&e->ns[b->key[i]], bounded(is), memory_order_relaxed);
 	}
+}
+
+static void add_key(struct batch *b, uint16_t key)
+{
+	for (uint32_t i = 0; i < b->keys; i++)
+		if (b->key[i] == key)
+			return;
+	if (b->keys < BATCH_KEYS)
+		b->key[b->keys++] = key;
+}
+
+void batch_add(struct batch *b, uint16_t key, uint64_t cost)
+{
+	b->launches++;
+	b->cost += cost;
+	add_key(b, key);
+}
+
+void batch_merge(struct batch *into, const struct batch *b)
+{
+	into->launches += b->launches;
+	into->cost += b->cost;
+	for (uint32_t i = 0; i < b->keys; i++)
+		add_key(into, b->key[i]);
 }

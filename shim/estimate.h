@@ -38,7 +38,13 @@ static inline uint32_t estimate_of(const struct estimates *e, uint16_t key)
 	return atomic_load_explicit(&e->ns[key], memory_order_relaxed);
 }
 
-/* A batch took this long; `exact` when it did, and not only at most. */
-void estimate_learn(struct estimates *estimates, const struct batch *batch, uint64_t took, bool exact);
+/* A batch took at least and at most this long, in nanoseconds. */
+void estimate_learn(struct estimates *estimates, const struct batch *batch, uint64_t least, uint64_t most);
+
+/* Adds a batch to one before it. */
+void batch_merge(struct batch *into, const struct batch *batch);
+
+/* Adds a launch to a batch. */
+void batch_add(struct batch *batch, uint16_t key, uint64_t cost);
 
 #endif

@@ -13,7 +13,7 @@
 /* A message may have been lost, and an agent may have died: nobody waits for longer than this without a look. */
 #define LOOK_EVERY 50000000ull
 /* While work of a lease that is over is still on the device. */
-#define DRAIN_EVERY 300000ull
+#define DRAIN_EVERY 100000ull
 
 struct view {
 	const struct weir_rule *rule;

@@ -8,6 +8,7 @@
 
 /* Work that has not come to an end after this long may be waiting for a launch that is still to come. */
 #define STUCK_AFTER 100000000ull
+#define STUCK_EACH 10000000ull
 
 CUstreamCaptureMode marks_relax(struct queue *q, bool *relaxed)
 {
@@ -24,15 +25,6 @@ void marks_restore(CUstreamCaptureMode mode, bool relaxed)
 		REAL(cuThreadExchangeStreamCaptureMode, &mode);
 }
 
-/* Adds a batch to the one of a mark that moves behind it. */
-static void merge(struct batch *into, const struct batch *b)
-{
-	into->cost += b->cost;
-	into->launches += b->launches;
-	for (uint32_t i = 0; i < b->keys && into->keys < BATCH_KEYS; i++)
-		into->key[into->keys++] = b->key[i];
-}
-
 bool marks_put(struct slot *s)
 {
 	bool full = s->count == SLOT_MARKS;
@@ -46,7 +38,7 @@ bool marks_put(struct slot *s)
 	if (r != CUDA_SUCCESS)
 		return false;
 	if (full) {
-		merge(&m->batch, &s->batch);
+		batch_merge(&m->batch, &s->batch);
 	} else {
 		m->batch = s->batch;
 		s->count++;
@@ -71,62 +63,80 @@ static void account(struct self *self, struct slot *s, uint64_t start, uint64_t 
 	gate_done(self, s->device, end);
 }
 
-/* The first mark is done; `exact` when it was waited for, and not found. */
-static void done(struct self *self, struct slot *s, bool waited)
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The first mark is done. It began when the one before it was done, but not before it was launched; of both, and
+ * of its end, is known when they had not been yet, and when they were seen. */
+static void done(struct self *self, struct slot *s, uint64_t before_not_done)
 {
 	const struct batch *b = &s->marks[s->first].batch;
-	uint64_t now = self_now(), start = b->began;
-	bool exact = waited;
+	uint64_t now = self_now(), start = later(b->began, before_not_done), seen = later(b->began, s->last_done);
+	uint64_t most = now > start ? now - start : 1, least = s->not_done > seen ? s->not_done - seen : 0;
 
-	/* It began when the one before it was done, if that is known, or else not before it was launched. */
-	if (b->began < s->last_done) {
-		if (s->exact)
-			start = s->last_done;
-		else
-			exact = false;
-	}
-	uint64_t took = now > start ? now - start : 1;
-	estimate_learn(&self->queue.estimates, b, took, exact);
-	account(self, s, start, exact || took < b->cost ? now : start + b->cost);
+	estimate_learn(&self->queue.estimates, b, least, most);
+	account(self, s, seen, b->cost < now - seen && least < b->cost ? seen + b->cost : now);
 	s->ahead -= b->cost < s->ahead ? b->cost : s->ahead;
 	s->last_done = now;
-	s->exact = waited;
 	s->stuck = false;
 	s->first = (s->first + 1) % SLOT_MARKS;
 	s->count--;
 }
 
-/* An event in error is done as well: its work will not go on. */
-static bool ready(struct slot *s)
+/* Takes out the first mark if it is done. An event in error is: its work will not go on. */
+static bool take_done(struct self *self, struct slot *s)
 {
-	return REAL(cuEventQuery, s->marks[s->first].event) != CUDA_ERROR_NOT_READY;
+	uint64_t asked = self_now();
+
+	if (REAL(cuEventQuery, s->marks[s->first].event) == CUDA_ERROR_NOT_READY) {
+		s->not_done = asked;
+		return false;
+	}
+	done(self, s, s->before);
+	/* Whatever is behind it was not done either when this one was not. */
+	s->before = s->not_done;
+	return true;
 }
 
 void marks_reap(struct self *self, struct slot *s)
 {
-	while (s->count > 0 && ready(s))
-		done(self, s, false);
+	while (s->count > 0 && take_done(self, s))
+		;
 	if (s->count == 0 && !s->dirty)
 		s->ahead = 0;
 }
 
-/* Waits for the first mark; false when it does not come. */
-static bool wait_first(struct self *self, struct slot *s)
+/* Whether the work that is left fits the window: of what runs now, the part that should have run by now is not left. */
+static bool has_room(const struct slot *s, uint64_t now)
 {
+	if (s->ahead < QUEUE_WINDOW || s->count == 0)
+		return true;
 	const struct batch *b = &s->marks[s->first].batch;
-	uint64_t begin = self_now(), patience = b->cost * 4 > STUCK_AFTER ? b->cost * 4 : STUCK_AFTER;
-	bool waited = false;
+	uint64_t start = b->began > s->last_done ? b->began : s->last_done, ran = now > start ? now - start : 0;
+	return s->ahead - (ran < b->cost ? ran : b->cost) < QUEUE_WINDOW;
+}
 
-	while (!ready(s)) {
+/* Waits until the first mark is done, or there is room because it is nearly so. Work that does not come to an end
+ * is let go on, as it may wait for what is launched next: but slowly. */
+static void wait_first(struct self *self, struct slot *s)
+{
+	uint64_t begin = self_now(), patience = later(s->marks[s->first].batch.cost * 4, STUCK_AFTER);
+
+	if (s->stuck)
+		patience = STUCK_EACH;
+	while (!take_done(self, s)) {
 		uint64_t spent = self_now() - begin, nap = spent / 8;
-		if (spent > patience)
-			return false;
-		struct timespec t = {0, nap < 10000 ? 10000 : nap > 100000 ? 100000 : (long)nap};
+		if (spent > patience) {
+			s->stuck = true;
+			return;
+		}
+		if (has_room(s, begin + spent))
+			return;
+		struct timespec t = {0, nap < 10000 ? 10000 : nap > 50000 ? 50000 : (long)nap};
 		nanosleep(&t, NULL);
-		waited = true;
 	}
-	done(self, s, waited);
-	return true;
 }
 
 void marks_make_room(struct self *self, struct slot *s)
@@ -137,9 +147,11 @@ void marks_make_room(struct self *self, struct slot *s)
 	if (s->count == 0 && s->dirty)
 		marks_put(s);
 	marks_reap(self, s);
-	while (!s->stuck && s->ahead >= QUEUE_WINDOW && s->count > 0)
-		if (!wait_first(self, s))
-			s->stuck = true;
+	while (!has_room(s, self_now())) {
+		wait_first(self, s);
+		if (s->stuck)
+			break;
+	}
 	if (s->count == 0 && !s->dirty)
 		s->ahead = 0;
 	marks_restore(mode, relaxed);

@@ -84,8 +84,8 @@ static struct slot *find_slot(struct queue *q, CUstream stream, CUcontext ctx, c
 	s->thread = thread;
 	s->device = device;
 	s->used = true;
-	s->dirty = s->stuck = s->exact = false;
-	s->ahead = s->last_done = 0;
+	s->dirty = s->stuck = false;
+	s->ahead = s->last_done = s->not_done = s->before = 0;
 	s->first = s->count = 0;
 	memset(&s->batch, 0, sizeof s->batch);
 	return s;
@@ -144,19 +144,6 @@ struct slot *queue_enter(struct self *self, const struct launch *l)
 	}
 }
 
-static void add_to(struct batch *b, uint16_t key, uint64_t cost, uint64_t now)
-{
-	if (b->launches == 0)
-		b->began = now;
-	b->launches++;
-	b->cost += cost;
-	for (uint32_t i = 0; i < b->keys; i++)
-		if (b->key[i] == key)
-			return;
-	if (b->keys < BATCH_KEYS)
-		b->key[b->keys++] = key;
-}
-
 void queue_leave(struct self *self, struct slot *s, const struct launch *l, bool launched)
 {
 	if (launched) {
@@ -164,10 +151,12 @@ void queue_leave(struct self *self, struct slot *s, const struct launch *l, bool
 		_Atomic uint64_t *launches = &p->cells->cell[p->cell].device[s->device].launches;
 		uint16_t key = estimate_key(l->what, l->threads);
 		uint32_t known = estimate_of(&self->queue.estimates, key);
-		uint64_t cost = known ? known : QUEUE_WINDOW;
+		uint64_t cost = known ? known : QUEUE_UNKNOWN;
 
 		atomic_fetch_add_explicit(launches, 1, memory_order_relaxed);
-		add_to(&s->batch, key, cost, s->batch.launches == 0 ? self_now() : 0);
+		if (s->batch.launches == 0)
+			s->batch.began = self_now();
+		batch_add(&s->batch, key, cost);
 		s->ahead += cost;
 		s->dirty = true;
 		/* From another thread, the stream of this one could not be marked. */

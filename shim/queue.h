@@ -12,8 +12,9 @@
 #include "abi/cuda.h"
 #include "estimate.h"
 
-/* Work that may be ahead in one stream, in nanoseconds; a launch that was never seen may take as long. */
+/* Work that may be ahead in one stream, in nanoseconds; and what a launch is taken for that was never seen. */
 #define QUEUE_WINDOW 5000000ull
+#define QUEUE_UNKNOWN (2 * QUEUE_WINDOW)
 
 #define QUEUE_BUCKETS 256
 #define SLOT_MARKS 8
@@ -31,10 +32,11 @@ struct slot {
 	bool used;	    /* the stream exists */
 	bool dirty;	    /* something was launched behind the last mark */
 	bool stuck;	    /* work waits for something that is not launched yet: do not wait for it */
-	bool exact;	    /* last_done is when the mark was done, not only when that was noticed */
 	uint32_t device;
 	uint64_t ahead; /* what the work that is not known to be done was thought to take */
-	uint64_t last_done;
+	uint64_t last_done; /* when the last mark was seen to be done */
+	uint64_t not_done;  /* when a mark was last seen not to be */
+	uint64_t before;    /* the same of the mark that was done last */
 	struct batch batch; /* behind the last mark */
 	struct mark marks[SLOT_MARKS];
 	uint32_t first, count; /* marks in use, a ring */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdatomic.h>
 
-#include "../wire.h"
+#include "../../wire.h"
 
 #define MAX_CLIENTS 64
 #define MAX_CONTAINERS 16

@@ -7,7 +7,7 @@
 #include "agent.h"
 
 #define LEASE 60000000ull
-#define LEAST 2000000ull /* a shorter lease is not worth giving */
+#define LEAST (LEASE / 2) /* a shorter lease is not worth giving: it would be all hand-over */
 #define FAR 500000000ull
 
 static struct {

@@ -4,7 +4,7 @@
  * back bytes at random; a watcher adds up what the driver would have given,
  * counted apart from the ledger.
  */
-#include "../ledger.h"
+#include "../../ledger.h"
 
 #include <signal.h>
 #include <stdatomic.h>
