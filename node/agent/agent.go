@@ -151,9 +151,7 @@ func (a *Agent) beat() {
 	for _, j := range a.jobs {
 		j.pages.Rules.Beat.Store(at)
 		j.giveUp()
-		if j.over() {
-			a.end(j, "its program has ended")
-		}
+		a.endIfOver(j)
 	}
 }
 

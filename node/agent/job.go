@@ -25,7 +25,8 @@ type job struct {
 
 	pages    *wire.Pages
 	listener *net.UnixListener
-	leader   *os.File // a pidfd; nil when the leader is gone
+	leader   *os.File // a pidfd; nil when the leader was gone before
+	ended    bool     // the leader has
 	cells    [wire.Cells]*process
 	lost     wire.Identity    // the cells of an agent before this one, until somebody brings them
 	awaited  [wire.Cells]bool // cells of processes that have not come back yet
@@ -72,8 +73,9 @@ func (j *job) listen(a *Agent) error {
 			return fmt.Errorf("giving the job's socket to its user: %w", err)
 		}
 	}
-	if fd, err := unix.PidfdOpen(j.request.Leader, 0); err == nil {
+	if fd, err := unix.PidfdOpen(j.request.Leader, unix.PIDFD_NONBLOCK); err == nil {
 		j.leader = os.NewFile(uintptr(fd), "leader")
+		go j.watch(a, j.leader)
 	} else if !errors.Is(err, unix.ESRCH) {
 		l.Close()
 		return fmt.Errorf("watching process %d: %w", j.request.Leader, err)
@@ -317,19 +319,32 @@ func (a *Agent) bye(j *job, p *process) {
 		j.gone[i].busy += u.Busy.Load()
 		a.done(j, i) // it may have been the last one
 	}
+	a.endIfOver(j)
 }
 
-// over reports whether nothing is left of a job.
-func (j *job) over() bool {
-	if !j.empty() {
-		return false
+// watch waits for the end of the program that the job is.
+func (j *job) watch(a *Agent, leader *os.File) {
+	raw, err := leader.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(fd uintptr) bool {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			return err == nil && n > 0
+		})
 	}
-	if j.leader == nil {
-		return true
+	if err == nil {
+		a.post(func() {
+			j.ended = true
+			a.endIfOver(j)
+		})
+	} // else the job has ended otherwise
+}
+
+// endIfOver ends a job of which nothing is left: neither its program nor any
+// process that it started and that connected.
+func (a *Agent) endIfOver(j *job) {
+	if a.jobs[j.id] == j && j.empty() && (j.leader == nil || j.ended) && time.Now().After(j.until) {
+		a.end(j, "its program has ended")
 	}
-	poll := []unix.PollFd{{Fd: int32(j.leader.Fd()), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, 0)
-	return err == nil && n > 0
 }
 
 // leave closes what the agent has open of a job. Its processes go on.

@@ -177,7 +177,7 @@ func (s *scenario) play(ctx context.Context, dir, burn string) ([]result, error)
 	results, errs := make([]result, len(s.jobs)), make([]error, len(s.jobs))
 	var all sync.WaitGroup
 	for i, j := range s.jobs {
-		args := append([]string{"run", "--dir", dir, "--gpu-memory", "1Gi"}, strings.Fields(j.run)...)
+		args := append([]string{"run", "--dir", dir, "--gpu-memory", "1Gi", "--wait", "5s"}, strings.Fields(j.run)...)
 		args = append(append(args, "--", burn), strings.Fields(fmt.Sprintf(j.burn, fmt.Sprint(*seconds)))...)
 		all.Go(func() {
 			var out, said bytes.Buffer
