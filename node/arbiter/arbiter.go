@@ -35,12 +35,13 @@ type Tenant struct {
 // Config is how leases are cut. Times are nanoseconds.
 type Config struct {
 	Lease    int64 // how long one is at most, where somebody else waits
-	Least    int64 // a strict tenant saves up for so much before it has its next
+	Round    int64 // of so many as want the device, each has it once in such a time
+	Least    int64 // no lease is cut shorter than this, and a strict tenant saves up for as much
 	Patience int64 // how long a tenant may run over before others go on beside it
 }
 
 // Usual is what is used where nobody says otherwise.
-var Usual = Config{Lease: 60e6, Least: 20e6, Patience: 1e9}
+var Usual = Config{Lease: 60e6, Round: 240e6, Least: 20e6, Patience: 1e9}
 
 // Verb is what is to be done about a lease.
 type Verb int
@@ -193,12 +194,20 @@ func (a *Arbiter) hold(now int64) ([]Order, int64) {
 	return []Order{{Cut, x.ID, a.until}}, a.until + a.cfg.Patience
 }
 
-// length is how long a lease may be.
+// length is how long a lease may be: the shorter, the more there are who want
+// one, so that nobody is far from its share after a few seconds.
 func (a *Arbiter) length(x *tenant) int64 {
-	if x.Mode == Strict {
-		return min(a.cfg.Lease, x.saved/1000)
+	want := int64(1)
+	for _, y := range a.tenants {
+		if y.hungry && y != x {
+			want++
+		}
 	}
-	return a.cfg.Lease
+	length := min(a.cfg.Lease, max(a.cfg.Least, a.cfg.Round/want))
+	if x.Mode == Strict {
+		length = min(length, x.saved/1000)
+	}
+	return length
 }
 
 // rival returns who else would have the device now.
