@@ -141,13 +141,14 @@ static CUresult destroy(CUarray handle)
 	return CUDA_SUCCESS;
 }
 
-bool array_rows(CUarray handle, uint64_t *base, size_t *row)
+bool array_rows(CUarray handle, uint64_t *base, size_t *row, uint64_t *size)
 {
 	const struct array *a = (const struct array *)handle;
 	if (!handle_is(handle, ARRAY) || !a->base)
 		return false;
 	*base = a->base;
 	*row = a->row;
+	*size = a->size;
 	return true;
 }
 

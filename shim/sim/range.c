@@ -62,15 +62,17 @@ void range_remove(struct ranges *set, struct range *r)
 bool span_ok(uint64_t address, uint64_t bytes)
 {
 	uint64_t end = address + bytes;
-	if (end < address)
-		return false;
-	while (address < end) {
-		const struct range *r = range_find(&memory, address);
-		if (!r || r->access == CU_MEM_ACCESS_FLAGS_PROT_NONE)
-			return false;
+	const struct range *r = range_find(&memory, address);
+	while (r && r->access != CU_MEM_ACCESS_FLAGS_PROT_NONE) {
 		address = r->base + r->size;
+		if (address >= end)
+			return end >= bytes;
+		/* What was allocated in one piece ends where it ends; what is mapped side by side goes on. */
+		r = r->kind == MAPPED ? range_find(&memory, address) : NULL;
+		if (r && r->kind != MAPPED)
+			return false;
 	}
-	return true;
+	return false;
 }
 
 bool span_usable(uint64_t address, uint64_t bytes)

@@ -117,7 +117,7 @@ struct op {
 		struct {
 			uint64_t dst, src;
 			size_t width, height, dst_pitch, src_pitch;
-			bool to_device;
+			bool from_device, to_device; /* nothing else will do */
 		} copy;
 		struct {
 			uint64_t dst;
@@ -167,7 +167,7 @@ uint64_t graph_memory_size(const struct graph_memory *m);
 CUresult graph_memory_reserve(int device, uint64_t more); /* so that this much more may be taken */
 void graph_memory_free(struct range *r);
 
-bool array_rows(CUarray handle, uint64_t *base, size_t *row);
+bool array_rows(CUarray handle, uint64_t *base, size_t *row, uint64_t *size);
 void arrays_drop(struct ctx *ctx);
 void modules_drop(struct ctx *ctx);
 void events_drop(struct ctx *ctx);
