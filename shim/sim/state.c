@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ static bool fill(struct sim_state *s)
 	}
 	s->version = SIM_VERSION;
 	s->devices = (uint32_t)n;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	atomic_signal_fence(memory_order_release); /* a process may end between any two stores */
 	memcpy(s->magic, SIM_MAGIC, sizeof s->magic);
 	return true;
 }

@@ -73,6 +73,7 @@ struct sim_state {
 
 _Static_assert(sizeof(struct sim_info) == 128, "sim_info");
 _Static_assert(sizeof(struct sim_use) == 64, "sim_use");
+_Static_assert(sizeof(struct sim_state) == 2133056, "sim_state");
 
 extern struct sim_state *state; /* NULL until state_open */
 extern int state_slot;          /* this process', -1 until state_join */
