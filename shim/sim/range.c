@@ -85,7 +85,12 @@ bool span_usable(uint64_t address, uint64_t bytes)
 void *pages_map(uint64_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	/* A device's memory is there at once; large pages are the nearest to it that the machine has. */
+	if (bytes >= 2u << 20)
+		madvise(p, bytes, MADV_HUGEPAGE);
+	return p;
 }
 
 void pages_unmap(uint64_t base, uint64_t bytes)

@@ -72,7 +72,7 @@ func build(t *testing.T, cc, flags string) string {
 func play(t *testing.T, cc, lib, flags, name string, env []string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), name)
-	args := append([]string{"-std=c11", "-Wall", "-Wextra", "-Werror", "-O2"}, strings.Fields(flags)...)
+	args := append([]string{"-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"}, strings.Fields(flags)...)
 	args = append(args, "-o", program, filepath.Join("c", name+".c"), filepath.Join(lib, "libcuda.so.1"),
 		filepath.Join(lib, "libnvidia-ml.so.1"), "-Wl,-rpath,"+lib, "-lpthread")
 	run(t, nil, cc, args...)
@@ -105,7 +105,7 @@ func sanitizer(t *testing.T, flags string) (cc, lib string) {
 // TestSanitized runs them with checks of each access to memory and of
 // undefined behaviour, in the driver and in the programs.
 func TestSanitized(t *testing.T) {
-	const flags = "-g -fsanitize=address,undefined -fno-sanitize-recover=all"
+	const flags = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 	cc, lib := sanitizer(t, flags)
 	for _, p := range programs {
 		t.Run(p.name, func(t *testing.T) { play(t, cc, lib, flags, p.name, append(p.env, p.slow...)) })
@@ -114,7 +114,7 @@ func TestSanitized(t *testing.T) {
 
 // TestThreads runs what has threads with a check of what they share.
 func TestThreads(t *testing.T) {
-	const flags = "-g -fsanitize=thread"
+	const flags = "-g -O1 -fsanitize=thread"
 	cc, lib := sanitizer(t, flags)
 	for _, name := range []string{"order", "data"} {
 		t.Run(name, func(t *testing.T) { play(t, cc, lib, flags, name, nil) })
