@@ -6,7 +6,9 @@
  *
  * Memory is counted for each process in its slot, under the lock; nobody keeps
  * a sum that a dying process could leave wrong. Who has died is told by the
- * kernel: a process locks its slot's byte of DIR/lock for as long as it lives.
+ * kernel: a process locks its slot's byte of DIR/lock for as long as it lives
+ * (F_OFD_GETLK of byte 1 + slot finds it), and that of DIR/pids, by which the
+ * kernel says which process it is (F_GETLK of byte slot).
  */
 #ifndef WEIR_SIM_STATE_H
 #define WEIR_SIM_STATE_H

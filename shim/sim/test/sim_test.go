@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,10 @@ func compiler(t *testing.T) string {
 	return ""
 }
 
+// memory are the flags for checks of each access to memory and of undefined
+// behaviour.
+const memory = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+
 // noNamespace is how a program ends that would need one and may not have it.
 const noNamespace = 77
 
@@ -56,7 +61,7 @@ func run(t *testing.T, env []string, name string, args ...string) {
 		t.Skip("a process namespace may not be made here: run this test as root")
 	}
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
 }
 
@@ -69,7 +74,7 @@ func build(t *testing.T, cc, flags string) string {
 }
 
 // play builds one program and runs it on devices of its own.
-func play(t *testing.T, cc, lib, flags, name string, env []string) {
+func play(t *testing.T, cc, lib, flags, name string, env []string, words ...string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), name)
 	args := append([]string{"-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"}, strings.Fields(flags)...)
@@ -77,7 +82,35 @@ func play(t *testing.T, cc, lib, flags, name string, env []string) {
 		filepath.Join(lib, "libnvidia-ml.so.1"), "-Wl,-rpath,"+lib, "-lpthread")
 	run(t, nil, cc, args...)
 	env = append([]string{"WEIR_SIM=" + t.TempDir(), "WEIR_SIM_DEVICES=2x1GiB", "WEIR_SIM_CONTEXT=0"}, env...)
-	run(t, env, program)
+	run(t, env, program, words...)
+}
+
+// declared are the functions of shim/abi.
+func declared(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, file := range []string{"cuda.h", "cuda_launch.h", "cuda_threads.h", "nvml.h"} {
+		text, err := os.ReadFile(filepath.Join("../../abi", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pattern := `(?m)^(?:CUresult|nvmlReturn_t) (\w+)\(|X\(cu\w+, (\w+)\)`
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, m[1]+m[2])
+		}
+	}
+	return names
+}
+
+// TestNothing checks that every function that is declared is there, and may be
+// called with nothing in its arguments.
+func TestNothing(t *testing.T) {
+	names := declared(t)
+	if len(names) < 250 {
+		t.Fatalf("%d functions are declared in shim/abi; at least 250 were expected", len(names))
+	}
+	cc, lib := sanitizer(t, memory)
+	play(t, cc, lib, memory, "nothing", nil, names...)
 }
 
 // TestDriver runs all programs against the driver as people use it.
@@ -105,10 +138,9 @@ func sanitizer(t *testing.T, flags string) (cc, lib string) {
 // TestSanitized runs them with checks of each access to memory and of
 // undefined behaviour, in the driver and in the programs.
 func TestSanitized(t *testing.T) {
-	const flags = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
-	cc, lib := sanitizer(t, flags)
+	cc, lib := sanitizer(t, memory)
 	for _, p := range programs {
-		t.Run(p.name, func(t *testing.T) { play(t, cc, lib, flags, p.name, append(p.env, p.slow...)) })
+		t.Run(p.name, func(t *testing.T) { play(t, cc, lib, memory, p.name, append(p.env, p.slow...)) })
 	}
 }
 
