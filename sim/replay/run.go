@@ -58,11 +58,8 @@ type run struct {
 
 // prepare tells the engine of the cluster and its owners.
 func (r *run) prepare() error {
-	if r.plan.Swap != nil {
-		pool := sched.Pool{Name: sched.DefaultPool, Surplus: sched.ByService}
-		if err := r.stage.Tell(sched.PoolSet{Pool: pool}); err != nil {
-			return err
-		}
+	if err := r.stage.Tell(sched.PoolSet{Pool: r.plan.pool()}); err != nil {
+		return err
 	}
 	for _, o := range r.plan.owners() {
 		if err := r.stage.Tell(sched.OwnerSet{Owner: o}); err != nil {

@@ -23,6 +23,13 @@ type Work struct {
 type Stage struct {
 	Engine *sched.Engine
 	works  map[string]*Work // submitted and not ended
+	left   []Left
+}
+
+// Left is a pod that was stopped and has not gone yet.
+type Left struct {
+	Work *Work
+	Pod  sched.Pod
 }
 
 // New returns a stage without nodes and owners.
@@ -83,49 +90,78 @@ func (s *Stage) ask(w *Work, pods []sched.Pod) error {
 	return nil
 }
 
-// Decide asks the engine until it has nothing more to say, and does what it
-// says. Each decision is shown to did.
+// Decide asks the engine until it has nothing more to say. What it stops is gone
+// the next time that it is asked, and waits again. Each decision is shown to did.
 func (s *Stage) Decide(now sched.Time, did func(*sched.Decision) error) error {
 	for {
-		decisions := s.Engine.Decide(now)
-		for i := range decisions {
-			if err := did(&decisions[i]); err != nil {
-				return err
-			}
-		}
-		if err := s.stop(decisions); err != nil {
+		quiet, err := s.once(now, did)
+		if err != nil {
 			return err
 		}
-		if len(decisions) == 0 && !s.Engine.More() {
+		if err := s.allGo(); err != nil {
+			return err
+		}
+		if quiet {
 			return nil
 		}
 	}
 }
 
-// stop lets the pods go that are to be evicted. They come again.
-func (s *Stage) stop(decisions []sched.Decision) error {
-	var order []*Work
-	stopped := map[*Work][]sched.Pod{}
+// Settle asks the engine until it has nothing more to say, and leaves it to the
+// caller when what it stops goes, and comes again; see [Stage.Next].
+func (s *Stage) Settle(now sched.Time, did func(*sched.Decision) error) error {
+	for {
+		if quiet, err := s.once(now, did); quiet || err != nil {
+			return err
+		}
+	}
+}
+
+// Next returns the pod that was stopped first and has not been returned yet.
+func (s *Stage) Next() (next Left, ok bool) {
+	if len(s.left) == 0 {
+		return Left{}, false
+	}
+	next, s.left = s.left[0], s.left[1:]
+	return next, true
+}
+
+// once asks the engine once. It reports whether it has nothing more to say.
+func (s *Stage) once(now sched.Time, did func(*sched.Decision) error) (quiet bool, err error) {
+	decisions := s.Engine.Decide(now)
 	for i := range decisions {
 		d := &decisions[i]
+		if err := did(d); err != nil {
+			return false, err
+		}
 		if d.Action != sched.Evict {
 			continue
 		}
-		w := s.works[d.Workload]
-		at := -1
+		w, at := s.works[d.Workload], -1
 		if w != nil {
 			at = slices.IndexFunc(w.Pods, func(p sched.Pod) bool { return p.ID == d.Pod })
 		}
 		if at < 0 {
-			return fmt.Errorf("the engine decided to %s pod %q of workload %q, which is not there", d.Action, d.Pod, d.Workload)
+			return false, fmt.Errorf("the engine decided to %s pod %q of workload %q, which is not there",
+				d.Action, d.Pod, d.Workload)
 		}
-		if stopped[w] == nil {
-			order = append(order, w)
-		}
-		stopped[w] = append(stopped[w], w.Pods[at])
+		s.left = append(s.left, Left{w, w.Pods[at]})
 	}
-	for _, w := range order {
-		if err := s.Again(w, stopped[w]); err != nil {
+	return len(decisions) == 0 && !s.Engine.More(), nil
+}
+
+// allGo lets all pods go that were stopped, and come again, work by work.
+func (s *Stage) allGo() error {
+	for len(s.left) > 0 {
+		w := s.left[0].Work
+		var pods []sched.Pod
+		s.left = slices.DeleteFunc(s.left, func(l Left) bool {
+			if l.Work == w {
+				pods = append(pods, l.Pod)
+			}
+			return l.Work == w
+		})
+		if err := s.Again(w, pods); err != nil {
 			return err
 		}
 	}
