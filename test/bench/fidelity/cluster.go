@@ -25,7 +25,18 @@ import (
 
 // inCluster plays in an embedded cluster that is shared by a plan: play is called
 // with a client once everything runs.
-func inCluster(ctx context.Context, p replay.Plan, play func(context.Context, kubernetes.Interface) error) (err error) {
+func inCluster(
+	ctx context.Context, p replay.Plan, log string, play func(context.Context, kubernetes.Interface) error,
+) (err error) {
+	logger := slog.New(slog.DiscardHandler)
+	if log != "" {
+		f, err := os.Create(log)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		logger = slog.New(slog.NewTextHandler(f, nil))
+	}
 	dir, err := os.MkdirTemp("", "weir-fidelity-")
 	if err != nil {
 		return err
@@ -51,7 +62,7 @@ func inCluster(ctx context.Context, p replay.Plan, play func(context.Context, ku
 	if err != nil {
 		return err
 	}
-	scheduler, err := live.New(live.Options{Config: c.Config(), Logger: slog.New(slog.DiscardHandler)})
+	scheduler, err := live.New(live.Options{Config: c.Config(), Logger: logger})
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("%d jobs were done, %d measured, %d simulated; want %d", done, all, r.simulated.Jobs, c.Jobs)
 	}
 	var out strings.Builder
-	if err := r.print(&out); err != nil || !strings.Contains(out.String(), "jobs that were stopped") {
+	if err := r.print(&out); err != nil || !strings.Contains(out.String(), "The run took") {
 		t.Errorf("printed %v:\n%s", err, &out)
 	}
 }

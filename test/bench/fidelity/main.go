@@ -48,6 +48,7 @@ func main() {
 	flag.Int64Var(&c.GPUs, "gpus", c.GPUs, "GPUs of the pool")
 	flag.IntVar(&c.PerNode, "gpus-per-node", c.PerNode, "GPUs of a node")
 	flag.Float64Var(&c.Compress, "compress", c.Compress, "seconds of the trace to one of the run")
+	flag.StringVar(&c.Log, "log", "", "file to write the scheduler's log to")
 	within := flag.Float64("within", 3, "by how many per cent mean waits may differ")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -85,7 +86,7 @@ func run(ctx context.Context, c cut, within float64) error {
 type result struct {
 	simulated *replay.Result
 	waits     map[string][]float64 // in the cluster, by tenant, in seconds
-	evictions int                  // in the cluster
+	evictions map[string]int       // in the cluster, by tenant
 	took      time.Duration
 }
 
@@ -96,17 +97,17 @@ func compare(ctx context.Context, c cut, ended func(int)) (*result, error) {
 		return nil, err
 	}
 	plan := c.plan(jobs)
-	r := &result{waits: map[string][]float64{}}
+	r := &result{waits: map[string][]float64{}, evictions: map[string]int{}}
 	if r.simulated, err = replay.Run(ctx, jobs, plan, replay.Options{}); err != nil {
 		return nil, err
 	}
-	return r, inCluster(ctx, plan, func(ctx context.Context, kube kubernetes.Interface) error {
+	return r, inCluster(ctx, plan, c.Log, func(ctx context.Context, kube kubernetes.Interface) error {
 		p := newPlayer(kube, jobs)
 		err := p.play(ctx, ended)
 		r.took = time.Since(p.begin)
-		r.evictions = p.evictions
 		for _, j := range p.jobs {
 			r.waits[j.Tenant] = append(r.waits[j.Tenant], j.wait().Seconds())
+			r.evictions[j.Tenant] += j.stopped
 		}
 		return err
 	})
@@ -134,19 +135,21 @@ func mean(all []float64) (sum float64) {
 // print writes down all waits.
 func (r *result) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "tenant\tquota\tjobs\tmean wait simulated\tin the cluster\tdifference\t")
+	fmt.Fprintln(w, "tenant\tquota\tjobs\tmean wait simulated\tin the cluster\tdifference\tstopped simulated\tin the cluster\t")
 	var all []float64
+	stopped := 0
 	for _, t := range r.simulated.Tenants {
 		waits := r.waits[t.Name]
 		all = append(all, waits...)
-		fmt.Fprintf(w, "%s\t%d\t%d\t%.2f s\t%.2f s\t%+.2f s\t\n",
-			t.Name, t.Quota, t.Jobs, t.Wait.Mean, mean(waits), mean(waits)-t.Wait.Mean)
+		stopped += r.evictions[t.Name]
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.2f s\t%.2f s\t%+.2f s\t%d\t%d\t\n",
+			t.Name, t.Quota, t.Jobs, t.Wait.Mean, mean(waits), mean(waits)-t.Wait.Mean, t.Evictions, r.evictions[t.Name])
 	}
-	fmt.Fprintf(w, "all\t\t%d\t%.2f s\t%.2f s\t%+.2f%%\t\n", r.simulated.Jobs, r.simulated.Wait.Mean, mean(all), r.difference())
+	fmt.Fprintf(w, "all\t\t%d\t%.2f s\t%.2f s\t%+.2f%%\t%d\t%d\t\n",
+		r.simulated.Jobs, r.simulated.Wait.Mean, mean(all), r.difference(), r.simulated.Evictions, stopped)
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\njobs that were stopped: %d simulated, %d in the cluster; the run took %s\n",
-		r.simulated.Evictions, r.evictions, r.took.Round(time.Second))
+	_, err := fmt.Fprintf(out, "\nThe run took %s.\n", r.took.Round(time.Second))
 	return err
 }

@@ -30,9 +30,8 @@ type player struct {
 	done  chan *playing
 	fail  chan error
 
-	mu        sync.Mutex
-	of        map[string]*playing // by namespace and name
-	evictions int                 // of jobs
+	mu sync.Mutex
+	of map[string]*playing // by namespace and name
 }
 
 // playing is a job in the cluster.
@@ -44,6 +43,8 @@ type playing struct {
 	ended map[string]bool // pods
 	again map[string]bool // pods of this run that are yet to go
 	at    time.Time       // when it was done
+
+	stopped int // how often
 }
 
 // wait is how much longer the job took than it runs.
@@ -218,7 +219,7 @@ func (p *player) gone(ctx context.Context, pod *corev1.Pod) {
 		return
 	}
 	if len(j.again) == 0 {
-		p.evictions++
+		j.stopped++
 		for i := range j.GPUs {
 			j.again[j.pod(i).Name] = true
 		}

@@ -19,6 +19,7 @@ type cut struct {
 	GPUs     int64         // of the pool; larger jobs are left out
 	PerNode  int
 	Compress float64 // seconds of the trace to one of the run
+	Log      string  // file for the scheduler's log; "" writes none
 }
 
 // slice returns the jobs, in compressed time; the first is submitted at begin.
