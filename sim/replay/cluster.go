@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 
+	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/sched"
 )
 
@@ -21,6 +22,15 @@ func (p *Plan) owners() []sched.Owner {
 		}}})
 	}
 	return out
+}
+
+// pool is the pool that owners share, as a cluster has it by default.
+func (p *Plan) pool() sched.Pool {
+	pool := sched.Pool{Name: sched.DefaultPool, SurplusRuntime: v1alpha1.DefaultSurplusRuntime.Milliseconds()}
+	if p.Swap != nil {
+		pool.Surplus = sched.ByService
+	}
+	return pool
 }
 
 func (p *Plan) poolOf(owner string) string {
