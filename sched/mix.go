@@ -58,7 +58,7 @@ func (e *Engine) expect(ev Expect) error {
 	}
 	for _, p := range e.poolList {
 		if p.GPUPlacement == FGD || p.GPUPlacement == Dense {
-			p.forgetScores()
+			p.changes.forget()
 		}
 	}
 	return nil
@@ -100,14 +100,11 @@ func (e *Engine) remix() {
 	}
 	for _, p := range e.poolList {
 		if p.GPUPlacement == FGD {
-			p.forgetScores()
+			p.changes.forget()
 		}
 	}
 	e.currentMix()
 }
-
-// forgetScores lets all trees of p be built anew.
-func (p *pool) forgetScores() { p.log, p.logBase = nil, p.logBase+len(p.log)+1 }
 
 // settle orders the shapes and sums up.
 func (m *mix) settle() {

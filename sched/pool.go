@@ -29,10 +29,7 @@ type pool struct {
 	cursor     int    // the dormitory at which the review goes on
 	reviews    uint64 // how many reviews began
 
-	// log is the list of nodes that changed, oldest first; trees read it from
-	// where they stopped. logBase is the place of log[0].
-	log     []int32
-	logBase int
+	changes changes
 
 	hope  hope
 	seen  hope // when sleepers were last looked at
@@ -78,20 +75,9 @@ func (p *pool) reheap() {
 	p.root.awake.init()
 }
 
-// trim keeps the log short: it is never useful to replay more changes than
-// there are nodes, so readers that are further behind start afresh.
-func (p *pool) trim() {
-	if limit := 4*len(p.nodes) + 64; len(p.log) > limit {
-		drop := len(p.log) - limit/2
-		p.logBase += drop
-		p.log = append(p.log[:0], p.log[drop:]...)
-	}
-}
-
 // bounds returns the tree's planning bounds, repaired.
 func (e *Engine) bounds(t *tree) *bounds {
 	b, p := &t.bound, t.pool
-	end := p.logBase + len(p.log)
 	set := func(leaf int) {
 		n := p.nodes[leaf]
 		b.sumLater -= b.later[leaf]
@@ -104,20 +90,17 @@ func (e *Engine) bounds(t *tree) *bounds {
 		b.sumLater += b.later[leaf]
 		b.sumFixed += b.fixed[leaf]
 	}
-	if b.read < p.logBase || end-b.read > len(p.nodes)/2+8 || len(b.later) != len(p.nodes) {
+	if p.tooMany(b.read, len(b.later)) {
 		b.later, b.fixed = make([]int64, len(p.nodes)), make([]int64, len(p.nodes))
 		b.sumLater, b.sumFixed = 0, 0
 		for leaf := range p.nodes {
 			set(leaf)
 		}
-		b.read = end
-		return b
-	}
-	for i := b.read; i < end; i++ {
-		if n := e.nodes[p.log[i-p.logBase]]; n.lastLog == i && n.pool == p {
-			set(n.leafAt)
+	} else {
+		for leaf := range p.changes.since(b.read) {
+			set(leaf)
 		}
 	}
-	b.read = end
+	b.read = p.changes.end()
 	return b
 }

@@ -7,12 +7,12 @@ import (
 
 // tree ranks the nodes of a pool for one shape: heaps of those that fit, by
 // score, and the sum of the pods that fit. It is repaired lazily from the
-// pool's change log. Rules that look beyond a node's own score keep nodes in
+// pool's changes. Rules that look beyond a node's own score keep nodes in
 // several heaps; see [pricing].
 type tree struct {
 	shape *shape
 	pool  *pool
-	read  int       // place in the log up to which scores and slots are true
+	read  int       // place in the changes up to which scores and slots are true
 	heaps [][]int32 // by group, leaves with the best on top
 	group []int32   // by leaf: its heap
 	at    []int32   // by leaf: its place there; -1 none
@@ -66,26 +66,19 @@ func (s *shape) treeIn(p *pool) *tree {
 
 func (e *Engine) repair(t *tree) {
 	p := t.pool
-	end := p.logBase + len(p.log)
-	if t.read == end && len(t.score) == len(p.nodes) {
-		return
-	}
-	if t.read < p.logBase || end-t.read > len(p.nodes)/2+8 || len(t.score) != len(p.nodes) {
+	if p.tooMany(t.read, len(t.score)) {
 		e.build(t)
-		t.read = end
+		t.read = p.changes.end()
 		return
 	}
-	for i := t.read; i < end; i++ {
-		n := e.nodes[p.log[i-p.logBase]]
-		if n.lastLog != i || n.pool != p { // repaired at its last change
-			continue
-		}
-		if t.slots[n.leafAt] == 0 && t.shape.whole && n.room().empty < int64(t.shape.ask.Devices) && !n.Counted {
+	for leaf := range p.changes.since(t.read) {
+		n := p.nodes[leaf]
+		if t.slots[leaf] == 0 && t.shape.whole && n.room().empty < int64(t.shape.ask.Devices) && !n.Counted {
 			continue // it did not fit and does not; most changes are such, for most shapes
 		}
-		e.rerank(t, n.leafAt)
+		e.rerank(t, leaf)
 	}
-	t.read = end
+	t.read = p.changes.end()
 }
 
 // build makes the tree afresh. Bare nodes of one kind offer the same, so the

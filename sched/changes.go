@@ -1,0 +1,56 @@
+package sched
+
+import "iter"
+
+// changes is the list of a pool's nodes that changed, oldest first. Everything
+// derived from nodes is repaired from it: each reader keeps the place up to
+// which what it knows is true.
+type changes struct {
+	leaves []int32 // indices in pool.nodes
+	base   int     // the place of leaves[0]
+	last   []int   // by leaf: the place of its last change
+}
+
+// end is the place up to which there are changes.
+func (c *changes) end() int { return c.base + len(c.leaves) }
+
+// note adds a change of the node at a leaf. It keeps the list short: it is
+// never useful to read more changes than there are nodes, so readers that are
+// further behind start afresh.
+func (c *changes) note(leaf, nodes int) {
+	for len(c.last) < nodes {
+		c.last = append(c.last, 0)
+	}
+	c.last[leaf] = c.end()
+	c.leaves = append(c.leaves, int32(leaf))
+	if limit := 4*nodes + 64; len(c.leaves) > limit {
+		drop := len(c.leaves) - limit/2
+		c.base += drop
+		c.leaves = append(c.leaves[:0], c.leaves[drop:]...)
+	}
+}
+
+// forget makes all readers start afresh.
+func (c *changes) forget() { c.leaves, c.base = nil, c.end()+1 }
+
+// reaches reports whether the list goes back to a place.
+func (c *changes) reaches(read int) bool { return read >= c.base }
+
+// tooMany reports whether a reader that knows so many nodes as they were at a
+// place has to start afresh, or better does.
+func (p *pool) tooMany(read, known int) bool {
+	c := &p.changes
+	return !c.reaches(read) || c.end()-read > len(p.nodes)/2+8 || known != len(p.nodes)
+}
+
+// since yields the leaves that changed since a place which the list reaches,
+// each once.
+func (c *changes) since(read int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, leaf := range c.leaves[read-c.base:] {
+			if c.last[leaf] == read+i && !yield(int(leaf)) {
+				return
+			}
+		}
+	}
+}
