@@ -17,7 +17,7 @@ import (
 // which it counts, and worked out for those amounts only that are asked for.
 //
 // Pods without devices take of the resource alone. They come with a quarter of
-// their weight: where they would do harm, others nodes have them first.
+// their weight: where they would do harm, other nodes have them first.
 type rooms struct {
 	unit  int64 // of the other resource
 	takes []take
