@@ -15,7 +15,7 @@ var censusViews = [3]view{later, fixed, now}
 // census returns the repaired census of p.
 func (e *Engine) census(p *pool) *census {
 	c := &p.count
-	if p.tooMany(c.read, len(c.empty[0])) {
+	if p.lostTrack(c.read, len(c.empty[0])) {
 		*c = census{}
 		for i := range c.empty {
 			c.empty[i] = make([]int8, len(p.nodes))

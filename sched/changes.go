@@ -9,6 +9,7 @@ type changes struct {
 	leaves []int32 // indices in pool.nodes
 	base   int     // the place of leaves[0]
 	last   []int   // by leaf: the place of its last change
+	recent int     // the place after which sleepers go by changes; before it, they look again
 }
 
 // end is the place up to which there are changes.
@@ -23,24 +24,36 @@ func (c *changes) note(leaf, nodes int) {
 	}
 	c.last[leaf] = c.end()
 	c.leaves = append(c.leaves, int32(leaf))
-	if limit := 4*nodes + 64; len(c.leaves) > limit {
-		drop := len(c.leaves) - limit/2
+	if limit := 4*nodes + 64; c.end()-c.recent > limit {
+		c.recent = c.end() - limit/2
+		c.trim(limit / 2)
+	}
+}
+
+// trim keeps so many changes.
+func (c *changes) trim(most int) {
+	if drop := len(c.leaves) - most; drop > 0 {
 		c.base += drop
 		c.leaves = append(c.leaves[:0], c.leaves[drop:]...)
 	}
 }
 
+// age makes all changes old ones.
+func (c *changes) age(nodes int) {
+	c.recent = c.end()
+	c.trim(2 * nodes)
+}
+
 // forget makes all readers start afresh.
-func (c *changes) forget() { c.leaves, c.base = nil, c.end()+1 }
+func (c *changes) forget() {
+	c.leaves, c.base = nil, c.end()+1
+	c.recent = c.base
+}
 
-// reaches reports whether the list goes back to a place.
-func (c *changes) reaches(read int) bool { return read >= c.base }
-
-// tooMany reports whether a reader that knows so many nodes as they were at a
-// place has to start afresh, or better does.
-func (p *pool) tooMany(read, known int) bool {
-	c := &p.changes
-	return !c.reaches(read) || c.end()-read > len(p.nodes)/2+8 || known != len(p.nodes)
+// lostTrack reports whether a reader that knows so many nodes as they were at a
+// place has to start afresh.
+func (p *pool) lostTrack(read, known int) bool {
+	return known != len(p.nodes) || read < p.changes.base
 }
 
 // since yields the leaves that changed since a place which the list reaches,

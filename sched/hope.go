@@ -13,16 +13,17 @@ type hope struct {
 
 // doubt is what a sleeper remembers of the last time planning said no.
 type doubt struct {
-	hope hope
-	read int    // end of the pool's changes then
-	owed uint64 // levels of the owner tree at which its asker was within quota, as bits
+	hope    hope
+	read    int      // end of the pool's changes then
+	outlook *outlook // by which its nodes were scored then
+	owed    uint64   // levels of the owner tree at which its asker was within quota, as bits
 }
 
 // roomFor reports whether the sums of free places leave room for each group.
 // False is a proof that they do not fit.
 func (e *Engine) roomFor(groups []group, p *pool) bool {
 	for _, g := range groups {
-		if e.nowhere(g, p, now) || e.tree(g.shape, p).sum < int64(len(g.pods)) {
+		if e.nowhere(g, p, now) || !e.holds(e.tree(g.shape, p), len(g.pods)) {
 			return false
 		}
 	}
@@ -69,7 +70,8 @@ func (e *Engine) claimDue(en *entry) bool {
 		return false
 	}
 	owed := en.doubt.owed
-	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || d.hope.greed != p.hope.greed || !p.changes.reaches(d.read) {
+	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || d.hope.greed != p.hope.greed ||
+		d.read < p.changes.recent || d.outlook != e.outlookOf(p) {
 		return true
 	}
 	if en.forbidden() { // what is needed is not only room
@@ -113,7 +115,9 @@ func (e *Engine) owed(acct *account, demand vec) uint64 {
 
 // doubtNow is what to remember when planning says no at this moment.
 func (e *Engine) doubtNow(en *entry, demand vec) doubt {
-	return doubt{hope: en.pool.hope, read: en.pool.changes.end(), owed: e.owed(en.acct, demand)}
+	return doubt{
+		hope: en.pool.hope, read: en.pool.changes.end(), outlook: e.outlookOf(en.pool), owed: e.owed(en.acct, demand),
+	}
 }
 
 // The pauses (ms) between attempts to consolidate for one shape in one pool:

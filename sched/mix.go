@@ -56,8 +56,11 @@ func (e *Engine) expect(ev Expect) error {
 		e.expected = nil
 	}
 	for _, p := range e.poolList {
-		if p.GPUPlacement == FGD || p.GPUPlacement == Dense {
+		switch p.GPUPlacement {
+		case FGD:
 			p.changes.forget()
+		case Dense:
+			p.changes.age(len(p.nodes)) // scores are guessed anew; see outlookOf
 		}
 	}
 	return nil

@@ -29,7 +29,9 @@ type pool struct {
 	cursor     int    // the dormitory at which the review goes on
 	reviews    uint64 // how many reviews began
 
-	changes changes
+	changes  changes
+	outlines []outline // by index in nodes
+	outlined int       // the place in the changes up to which they are true
 
 	hope  hope
 	seen  hope // when sleepers were last looked at
@@ -75,6 +77,36 @@ func (p *pool) reheap() {
 	p.root.awake.init()
 }
 
+// free returns how many pods of t's shape fit now, repaired.
+func (e *Engine) free(t *tree) *free {
+	f, p := &t.free, t.pool
+	outlines := e.outlines(p)
+	set := func(leaf int) {
+		f.sum -= f.slots[leaf]
+		f.slots[leaf] = 0
+		if e.hopeless(t.shape, &outlines[leaf]) {
+			return
+		}
+		n := p.nodes[leaf]
+		if slots := e.slots(t.shape, n, now, manySlots); slots > 0 && (t.shape.moving || e.fits(t.shape, n, nil)) {
+			f.slots[leaf] = slots
+		}
+		f.sum += f.slots[leaf]
+	}
+	if p.lostTrack(f.read, len(f.slots)) {
+		f.slots, f.sum = make([]int64, len(p.nodes)), 0
+		for leaf := range p.nodes {
+			set(leaf)
+		}
+	} else {
+		for leaf := range p.changes.since(f.read) {
+			set(leaf)
+		}
+	}
+	f.read = p.changes.end()
+	return f
+}
+
 // bounds returns the tree's planning bounds, repaired.
 func (e *Engine) bounds(t *tree) *bounds {
 	b, p := &t.bound, t.pool
@@ -90,7 +122,7 @@ func (e *Engine) bounds(t *tree) *bounds {
 		b.sumLater += b.later[leaf]
 		b.sumFixed += b.fixed[leaf]
 	}
-	if p.tooMany(b.read, len(b.later)) {
+	if p.lostTrack(b.read, len(b.later)) {
 		b.later, b.fixed = make([]int64, len(p.nodes)), make([]int64, len(p.nodes))
 		b.sumLater, b.sumFixed = 0, 0
 		for leaf := range p.nodes {

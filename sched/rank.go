@@ -5,23 +5,24 @@ import (
 	"slices"
 )
 
-// tree ranks the nodes of a pool for one shape: heaps of those that fit, by
-// score, and the sum of the pods that fit. It is repaired lazily from the
-// pool's changes. Rules that look beyond a node's own score keep nodes in
-// several heaps; see [pricing].
+// tree ranks the nodes of a pool for one shape: ladders of those that may fit,
+// by score. It is repaired lazily from the pool's changes, and no more than it
+// takes to know the best: a node that offers less than it did is found out when
+// it comes to the top. Rules that look beyond a node's own score keep nodes in
+// several ladders; see [pricing].
 type tree struct {
-	shape *shape
-	pool  *pool
-	read  int       // place in the changes up to which scores and slots are true
-	heaps [][]int32 // by group, leaves with the best on top
-	group []int32   // by leaf: its heap
-	at    []int32   // by leaf: its place there; -1 none
-	rank  []int32   // by leaf: the place of its node by name, for ties
-	score []int64   // by leaf; unfit is noScore
-	guess []bool    // by leaf: score is the most it can be; see lazy
-	slots []int64   // by leaf, in view now
-	sum   int64
+	shape   *shape
+	pool    *pool
+	read    int      // place in the changes up to which no leaf offers more than it says
+	outlook *outlook // by which nodes are scored; see outlookOf
+	rule    rule
+	pricing pricing // the rule, if it is one
+	lazy    lazy    // the rule, if it is one
+	leaves  []leaf
+	ladders [][]int32 // by group
+	tops    []top     // of the ladders
 
+	free  free
 	bound bounds
 
 	// moveFails, moveHope and nextMove pace consolidation; see moveDue.
@@ -30,12 +31,30 @@ type tree struct {
 	nextMove  Time
 }
 
+// leaf is what a tree knows of a node.
+type leaf struct {
+	score int64 // the most it can be; noScore when nothing fits
+	known int   // place in the changes at which score was worked out; guessed for never
+	group int32 // its ladder
+	at    int32 // its place there; -1 none
+	rank  int32 // the place of the node by name, for ties
+}
+
+const guessed = -1
+
 // bounds are a tree's sums in the views that planning reasons with.
 type bounds struct {
 	read         int
 	later, fixed []int64
 	sumLater     int64
 	sumFixed     int64
+}
+
+// free is how many pods fit in view now, by leaf, and in all.
+type free struct {
+	read  int
+	slots []int64
+	sum   int64
 }
 
 const (
@@ -58,7 +77,7 @@ func (s *shape) treeIn(p *pool) *tree {
 	t := s.trees[p.index]
 	if t == nil {
 		t = &tree{shape: s, pool: p, read: -1}
-		t.bound.read = -1
+		t.bound.read, t.free.read = -1, -1
 		s.trees[p.index] = t
 	}
 	return t
@@ -66,214 +85,198 @@ func (s *shape) treeIn(p *pool) *tree {
 
 func (e *Engine) repair(t *tree) {
 	p := t.pool
-	if p.tooMany(t.read, len(t.score)) {
+	if p.lostTrack(t.read, len(t.leaves)) {
 		e.build(t)
-		t.read = p.changes.end()
 		return
 	}
-	for leaf := range p.changes.since(t.read) {
-		n := p.nodes[leaf]
-		if t.slots[leaf] == 0 && t.shape.whole && n.room().empty < int64(t.shape.ask.Devices) && !n.Counted {
-			continue // it did not fit and does not; most changes are such, for most shapes
-		}
-		e.rerank(t, leaf)
-	}
-	t.read = p.changes.end()
-}
-
-// build makes the tree afresh. Bare nodes of one kind offer the same, so the
-// first of them answers for all.
-func (e *Engine) build(t *tree) {
-	n := len(t.pool.nodes)
-	t.score = slices.Grow(t.score[:0], n)[:n]
-	t.guess = slices.Grow(t.guess[:0], n)[:n]
-	t.slots = slices.Grow(t.slots[:0], n)[:n]
-	t.group = slices.Grow(t.group[:0], n)[:n]
-	t.at = slices.Grow(t.at[:0], n)[:n]
-	t.rank = slices.Grow(t.rank[:0], n)[:n]
-	t.heaps, t.sum = nil, 0
-	bare := map[int32]int{}
-	_, each := e.rule(t.pool, t.shape).(random)
-	for i, n := range t.pool.nodes {
-		t.rank[i] = n.rank
-		like := i
-		if len(n.holders) == 0 && !n.gone && t.shape.ask.Fit == "" && !each {
-			if first, ok := bare[n.kind]; ok {
-				like = first
-			} else {
-				bare[n.kind] = i
+	if t.read != p.changes.end() {
+		outlines := e.outlines(p)
+		for leaf := range p.changes.since(t.read) {
+			if !e.hopeless(t.shape, &outlines[leaf]) {
+				e.raise(t, int32(leaf), outlines[leaf].group)
 			}
 		}
-		if like == i {
-			e.offer(t, i)
-		} else {
-			t.slots[i], t.score[i], t.guess[i], t.group[i] = t.slots[like], t.score[like], t.guess[like], t.group[like]
-		}
-		t.sum += t.slots[i]
-		if t.at[i] = -1; t.score[i] != noScore {
+		t.read = p.changes.end()
+	}
+	if o := e.outlookOf(p); t.outlook != o {
+		t.outlook = o
+		t.guessAll()
+	}
+}
+
+// raise lets a leaf stand where what it offers, after its node changed, can put
+// it at best.
+func (e *Engine) raise(t *tree, x, group int32) {
+	l := &t.leaves[x]
+	if t.lazy == nil {
+		e.know(t, x)
+		return
+	}
+	if l.at >= 0 && l.group != group {
+		t.remove(x)
+	}
+	if l.at >= 0 && l.score == t.lazy.most() {
+		return
+	}
+	l.score, l.known, l.group = t.lazy.most(), guessed, group
+	if l.at < 0 {
+		t.add(x)
+	}
+	t.up(l.group, int(l.at))
+}
+
+// outlookOf is the outlook by which the nodes of p are scored lazily, if any: in
+// other pools scores are forgotten when the outlook changes.
+func (e *Engine) outlookOf(p *pool) *outlook {
+	if p.GPUPlacement == Dense {
+		return e.outlook
+	}
+	return nil
+}
+
+// build makes the tree afresh.
+func (e *Engine) build(t *tree) {
+	n := len(t.pool.nodes)
+	t.read, t.outlook = t.pool.changes.end(), e.outlookOf(t.pool)
+	t.rule = e.rule(t.pool, t.shape)
+	t.pricing, _ = t.rule.(pricing)
+	t.lazy, _ = t.rule.(lazy)
+	t.leaves = slices.Grow(t.leaves[:0], n)[:n]
+	t.ladders, t.tops = nil, nil
+	for i, n := range t.pool.nodes {
+		t.leaves[i] = leaf{score: noScore, known: guessed, at: -1, rank: n.rank}
+	}
+	if t.lazy != nil {
+		e.guessFits(t)
+	} else {
+		e.offerAll(t)
+	}
+	for i := range t.leaves {
+		if t.leaves[i].score != noScore {
 			t.add(int32(i))
 		}
 	}
-	for _, h := range t.heaps {
-		for i := len(h)/2 - 1; i >= 0; i-- {
-			t.down(h, i)
+	for g := range t.ladders {
+		t.order(int32(g))
+	}
+}
+
+// guessFits lets all nodes stand as high as they can that may fit.
+func (e *Engine) guessFits(t *tree) {
+	for i, o := range e.outlines(t.pool) {
+		if !e.hopeless(t.shape, &o) {
+			t.leaves[i].score, t.leaves[i].group = t.lazy.most(), o.group
 		}
 	}
 }
 
-// offer works out what the node at a leaf offers to the tree's shape now: room,
-// score (or a guess at it) and group.
+// offerAll works out what all nodes offer. Bare nodes of one kind offer the
+// same, so the first of them answers for all.
+func (e *Engine) offerAll(t *tree) {
+	bare := map[int32]int{}
+	_, each := t.rule.(random)
+	for i, n := range t.pool.nodes {
+		if len(n.holders) == 0 && !n.gone && t.shape.ask.Fit == "" && !each {
+			if first, ok := bare[n.kind]; ok {
+				l, like := &t.leaves[i], &t.leaves[first]
+				l.score, l.known = like.score, like.known
+				continue
+			}
+			bare[n.kind] = i
+		}
+		e.offer(t, i)
+	}
+}
+
+// offer works out what the node at a leaf offers to the tree's shape now.
 func (e *Engine) offer(t *tree, leaf int) {
-	n := t.pool.nodes[leaf]
-	t.slots[leaf], t.score[leaf], t.guess[leaf], t.group[leaf] = 0, noScore, false, 0
-	slots := e.slots(t.shape, n, now, manySlots)
-	if slots <= 0 || !t.shape.moving && !e.fits(t.shape, n, nil) {
+	n, l := t.pool.nodes[leaf], &t.leaves[leaf]
+	l.score, l.known = noScore, t.pool.changes.end()
+	if e.slots(t.shape, n, now, 1) <= 0 || !t.shape.moving && !e.fits(t.shape, n, nil) {
 		return
 	}
-	rule := e.rule(t.pool, t.shape)
-	if p, ok := rule.(pricing); ok {
-		t.group[leaf] = p.group(e, n)
-	}
-	t.slots[leaf] = slots
-	if l, ok := rule.(lazy); ok {
-		t.score[leaf], t.guess[leaf] = l.most(), true
-	} else {
-		t.score[leaf] = rule.node(e, t.shape, n)
+	l.score = t.rule.node(e, t.shape, n)
+}
+
+// know works out what a leaf offers, and puts it where that belongs.
+func (e *Engine) know(t *tree, x int32) {
+	e.offer(t, int(x))
+	switch l := &t.leaves[x]; {
+	case l.score == noScore && l.at >= 0:
+		t.remove(x)
+	case l.score == noScore:
+	case l.at < 0:
+		t.add(x)
+		t.up(l.group, int(l.at))
+	default:
+		t.fix(l.group, x)
 	}
 }
 
-// rerank works out anew what the node at a leaf offers, and its rank.
-func (e *Engine) rerank(t *tree, leaf int) {
-	x, i := int32(leaf), t.at[leaf]
-	slots, score, group := t.slots[leaf], t.score[leaf], t.group[leaf]
-	e.offer(t, leaf)
-	t.sum += t.slots[leaf] - slots
-	if i >= 0 && (t.score[leaf] == noScore || t.group[leaf] != group) {
-		t.remove(x, group)
-	}
-	switch {
-	case t.score[leaf] == noScore:
-	case t.at[leaf] < 0:
-		t.add(x)
-		t.up(t.heaps[t.group[leaf]], int(t.at[leaf]))
-	case t.score[leaf] != score:
-		if h := t.heaps[group]; !t.up(h, int(i)) {
-			t.down(h, int(i))
+// knows reports whether what a leaf says is what its node offers.
+func (t *tree) knows(x int32) bool { return t.leaves[x].known > t.pool.changes.last[x] }
+
+// knowAll leaves nothing in t that is not known.
+func (e *Engine) knowAll(t *tree) {
+	for _, x := range slices.Concat(t.ladders...) {
+		if !t.knows(x) {
+			e.know(t, x)
 		}
 	}
 }
 
-// know replaces the guess at the score of a leaf by the score.
-func (e *Engine) know(t *tree, x int32) {
-	t.guess[x] = false
-	t.score[x] = e.rule(t.pool, t.shape).node(e, t.shape, t.pool.nodes[x])
+// guessAll makes guesses of all scores.
+func (t *tree) guessAll() {
+	for g, h := range t.ladders {
+		for _, x := range h {
+			t.leaves[x].score, t.leaves[x].known = t.lazy.most(), guessed
+		}
+		t.order(int32(g))
+	}
 }
 
-// knowAll leaves no guesses in t.
-func (e *Engine) knowAll(t *tree) {
-	for _, h := range t.heaps {
-		for i := len(h) - 1; i >= 0; i-- {
-			if t.guess[h[i]] {
-				e.know(t, h[i])
-				t.down(h, i)
+// holds reports whether so many pods of t's shape fit in view now, by number.
+func (e *Engine) holds(t *tree, pods int) bool {
+	if pods == 1 {
+		return e.first(t, highest).leaf >= 0
+	}
+	return e.free(t).sum >= int64(pods)
+}
+
+// first returns the best of the tops, by score alone, that come after one of
+// them; noTop when there is none. Its score is known.
+func (e *Engine) first(t *tree, after top) top {
+	for {
+		next := noTop
+		for _, x := range t.tops {
+			if x.before(next) && after.before(x) {
+				next = x
 			}
 		}
-	}
-}
-
-// add puts a leaf at the end of its heap, out of order.
-func (t *tree) add(x int32) {
-	g := int(t.group[x])
-	for g >= len(t.heaps) {
-		t.heaps = append(t.heaps, nil)
-	}
-	t.at[x] = int32(len(t.heaps[g]))
-	t.heaps[g] = append(t.heaps[g], x)
-}
-
-// remove takes a leaf out of the heap of group g.
-func (t *tree) remove(x, g int32) {
-	i, h := int(t.at[x]), t.heaps[g]
-	last := len(h) - 1
-	h[i] = h[last]
-	t.at[h[i]] = int32(i)
-	h = h[:last]
-	t.heaps[g], t.at[x] = h, -1
-	if i < last && !t.up(h, i) {
-		t.down(h, i)
-	}
-}
-
-func (t *tree) up(h []int32, i int) bool {
-	x, moved := h[i], false
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !t.better(x, h[parent]) {
-			break
+		if next.leaf < 0 || t.knows(next.leaf) {
+			return next
 		}
-		h[i] = h[parent]
-		t.at[h[i]] = int32(i)
-		i, moved = parent, true
+		e.know(t, next.leaf)
 	}
-	h[i], t.at[x] = x, int32(i)
-	return moved
-}
-
-func (t *tree) down(h []int32, i int) {
-	x := h[i]
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			break
-		}
-		if child+1 < len(h) && t.better(h[child+1], h[child]) {
-			child++
-		}
-		if !t.better(h[child], x) {
-			break
-		}
-		h[i] = h[child]
-		t.at[h[i]] = int32(i)
-		i = child
-	}
-	h[i], t.at[x] = x, int32(i)
-}
-
-// better is the order of a heap: higher scores first, then the first by name.
-func (t *tree) better(a, b int32) bool {
-	if t.score[a] != t.score[b] {
-		return t.score[a] > t.score[b]
-	}
-	return t.rank[a] < t.rank[b]
 }
 
 // top returns the leaf that is best, what the rule charges beside its score
-// included; -1 when nothing fits. Of each heap it looks as far as it could have
-// the best.
+// included; -1 when nothing fits. It goes through the best of the groups as far
+// as a price can make one the best.
 func (e *Engine) top(t *tree) int32 {
-	best, bestScore := int32(-1), int64(0)
-	p, priced := e.rule(t.pool, t.shape).(pricing)
-	priced = priced && len(t.heaps) > 1 && p.priced(e, t.pool)
-	beats := func(x int32, score int64) bool {
-		return best < 0 || score > bestScore || score == bestScore && t.rank[x] < t.rank[best]
+	next := e.first(t, highest)
+	if t.pricing == nil || len(t.ladders) == 1 || !t.pricing.priced(e, t.pool) {
+		return next.leaf
 	}
-	for _, h := range t.heaps {
-		for len(h) > 0 && t.guess[h[0]] && beats(h[0], t.score[h[0]]) {
-			e.know(t, h[0])
-			t.down(h, 0)
-		}
-		if len(h) == 0 || !beats(h[0], t.score[h[0]]) {
-			continue
-		}
-		score := t.score[h[0]]
-		if priced {
-			score -= p.price(e, t.shape, t.pool.nodes[h[0]])
-		}
-		if beats(h[0], score) {
-			best, bestScore = h[0], score
+	best := noTop
+	for ; next.before(best); next = e.first(t, next) {
+		x := next
+		x.score -= t.pricing.price(e, t.shape, t.pool.nodes[next.leaf])
+		if x.before(best) {
+			best = x
 		}
 	}
-	return best
+	return best.leaf
 }
 
 // best returns the best node for one pod, or nil. For shapes whose fitness
@@ -286,17 +289,15 @@ func (e *Engine) best(t *tree, others []Placement) *node {
 		return nil
 	}
 	e.knowAll(t)
-	var order []int32
-	for i, s := range t.score {
-		if s != noScore {
-			order = append(order, int32(i))
+	var order []top
+	for i, l := range t.leaves {
+		if l.score != noScore {
+			order = append(order, t.topOf(int32(i)))
 		}
 	}
-	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(t.score[b], t.score[a]), cmp.Compare(t.pool.nodes[a].rank, t.pool.nodes[b].rank))
-	})
-	for _, i := range order {
-		if n := t.pool.nodes[i]; e.fits(t.shape, n, others) {
+	slices.SortFunc(order, func(a, b top) int { return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.rank, b.rank)) })
+	for _, x := range order {
+		if n := t.pool.nodes[x.leaf]; e.fits(t.shape, n, others) {
 			return n
 		}
 	}

@@ -43,7 +43,7 @@ func (e *Engine) scarcity(p *pool) *scarcity {
 	x := &p.scarce
 	o := e.outlook
 	switch {
-	case x.outlook != o || !slices.Equal(x.classes, p.classes) || p.tooMany(x.read, len(x.free)):
+	case x.outlook != o || !slices.Equal(x.classes, p.classes) || p.lostTrack(x.read, len(x.free)):
 		*x = scarcity{outlook: o, classes: slices.Clone(p.classes), free: make([]int64, len(p.nodes))}
 		e.findRare(x, p)
 		for leaf := range p.nodes {
