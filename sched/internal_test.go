@@ -218,13 +218,16 @@ func checkLadders(t *rapid.T, x *tree) {
 	t.Helper()
 	ranked := 0
 	for g, h := range x.ladders {
-		for i, leaf := range h {
+		if len(h) > 0 && x.tops[g] != h[0] || len(h) == 0 && x.tops[g] != ground {
+			t.Fatalf("the top of ladder %d is said to be %v: %v", g, x.tops[g], h)
+		}
+		for i, r := range h {
 			ranked++
-			if l := x.leaves[leaf]; int(l.at) != i || int(l.group) != g || l.score == noScore {
-				t.Fatalf("leaf %d is in ladder %d at %d, it says in %d at %d", leaf, g, i, l.group, l.at)
+			if l := x.leaves[r.leaf]; int(l.at) != i || int(l.group) != g || l.score == noScore || r != x.rung(r.leaf) {
+				t.Fatalf("leaf %d is in ladder %d at %d as %v, it says in %d at %d as %v", r.leaf, g, i, r, l.group, l.at, l)
 			}
-			if i > 0 && x.better(leaf, h[(i-1)/2]) {
-				t.Fatalf("leaf %d is better than leaf %d above it", leaf, h[(i-1)/2])
+			if i > 0 && r.before(h[(i-1)/2]) {
+				t.Fatalf("leaf %d is better than leaf %d above it", r.leaf, h[(i-1)/2].leaf)
 			}
 		}
 	}

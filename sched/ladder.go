@@ -2,55 +2,52 @@ package sched
 
 import "math"
 
-// top is the first leaf of a ladder: a heap of the leaves of one group, the best
-// on top. A tree keeps the tops of all its ladders side by side, since most
-// questions are about those only.
-type top struct {
+// rung is a leaf in a ladder: a heap of the leaves of one group, the best on top.
+// A tree keeps the tops of all its ladders side by side, since most questions are
+// about those only.
+type rung struct {
 	score int64
 	rank  int32
 	leaf  int32
 }
 
 // before is the order of leaves: higher scores first, then the first by name.
-func (a top) before(b top) bool {
+func (a rung) before(b rung) bool {
 	if a.score != b.score {
 		return a.score > b.score
 	}
 	return a.rank < b.rank
 }
 
-// noTop is the top of an empty ladder.
-var noTop = top{score: noScore, rank: math.MaxInt32, leaf: -1}
+var (
+	// ground is the top of an empty ladder.
+	ground = rung{score: noScore, rank: math.MaxInt32, leaf: -1}
+	// sky is before the top of any ladder.
+	sky = rung{score: math.MaxInt64, rank: -1, leaf: -1}
+)
 
-// highest is before the top of any ladder.
-var highest = top{score: math.MaxInt64, rank: -1}
-
-// topOf returns a leaf as it would be on top.
-func (t *tree) topOf(x int32) top {
-	return top{score: t.leaves[x].score, rank: t.leaves[x].rank, leaf: x}
+// rung returns a leaf as it stands in a ladder.
+func (t *tree) rung(x int32) rung {
+	return rung{score: t.leaves[x].score, rank: t.leaves[x].rank, leaf: x}
 }
-
-// better is the order of a ladder.
-func (t *tree) better(a, b int32) bool { return t.topOf(a).before(t.topOf(b)) }
 
 // add puts a leaf at the end of its ladder, out of order.
 func (t *tree) add(x int32) {
-	l := &t.leaves[x]
-	g := int(l.group)
+	g := int(t.leaves[x].group)
 	for g >= len(t.ladders) {
 		t.ladders = append(t.ladders, nil)
-		t.tops = append(t.tops, noTop)
+		t.tops = append(t.tops, ground)
 	}
-	t.ladders[g] = append(t.ladders[g], x)
-	t.put(l.group, len(t.ladders[g])-1, x)
+	t.ladders[g] = append(t.ladders[g], rung{})
+	t.put(int32(g), len(t.ladders[g])-1, t.rung(x))
 }
 
 // put lets a leaf take a place in the ladder of group g.
-func (t *tree) put(g int32, i int, x int32) {
-	t.ladders[g][i] = x
-	t.leaves[x].at = int32(i)
+func (t *tree) put(g int32, i int, r rung) {
+	t.ladders[g][i] = r
+	t.leaves[r.leaf].at = int32(i)
 	if i == 0 {
-		t.tops[g] = t.topOf(x)
+		t.tops[g] = r
 	}
 }
 
@@ -63,16 +60,22 @@ func (t *tree) remove(x int32) {
 	t.ladders[g], t.leaves[x].at = h[:last], -1
 	switch {
 	case i < last:
-		t.put(g, i, moved)
-		t.fix(g, moved)
+		t.ladders[g][i] = moved
+		t.settle(g, i)
 	case last == 0:
-		t.tops[g] = noTop
+		t.tops[g] = ground
 	}
 }
 
-// fix puts a leaf of group g, whose score changed, where it belongs.
-func (t *tree) fix(g, x int32) {
-	i := int(t.leaves[x].at)
+// fix puts a leaf whose score changed where it belongs in its ladder.
+func (t *tree) fix(x int32) {
+	i, g := int(t.leaves[x].at), t.leaves[x].group
+	t.ladders[g][i] = t.rung(x)
+	t.settle(g, i)
+}
+
+// settle puts one leaf of a ladder where it belongs, up or down.
+func (t *tree) settle(g int32, i int) {
 	if !t.up(g, i) {
 		t.down(g, i)
 	}
@@ -84,41 +87,43 @@ func (t *tree) order(g int32) {
 		t.down(g, i)
 	}
 	if len(t.ladders[g]) > 0 {
-		t.tops[g] = t.topOf(t.ladders[g][0])
+		t.tops[g] = t.ladders[g][0]
 	}
 }
 
 func (t *tree) up(g int32, i int) bool {
 	h := t.ladders[g]
-	x, moved := h[i], false
+	r, moved := h[i], false
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !t.better(x, h[parent]) {
+		if !r.before(h[parent]) {
 			break
 		}
 		t.put(g, i, h[parent])
 		i, moved = parent, true
 	}
-	t.put(g, i, x)
+	if moved {
+		t.put(g, i, r)
+	}
 	return moved
 }
 
 func (t *tree) down(g int32, i int) {
 	h := t.ladders[g]
-	x := h[i]
+	r := h[i]
 	for {
 		child := 2*i + 1
 		if child >= len(h) {
 			break
 		}
-		if child+1 < len(h) && t.better(h[child+1], h[child]) {
+		if child+1 < len(h) && h[child+1].before(h[child]) {
 			child++
 		}
-		if !t.better(h[child], x) {
+		if !h[child].before(r) {
 			break
 		}
 		t.put(g, i, h[child])
 		i = child
 	}
-	t.put(g, i, x)
+	t.put(g, i, r)
 }

@@ -19,8 +19,8 @@ type tree struct {
 	pricing pricing // the rule, if it is one
 	lazy    lazy    // the rule, if it is one
 	leaves  []leaf
-	ladders [][]int32 // by group
-	tops    []top     // of the ladders
+	ladders [][]rung // by group
+	tops    []rung   // of the ladders
 
 	free  free
 	bound bounds
@@ -122,7 +122,7 @@ func (e *Engine) raise(t *tree, x, group int32) {
 	if l.at < 0 {
 		t.add(x)
 	}
-	t.up(l.group, int(l.at))
+	t.fix(x)
 }
 
 // outlookOf is the outlook by which the nodes of p are scored lazily, if any: in
@@ -205,11 +205,11 @@ func (e *Engine) know(t *tree, x int32) {
 	case l.score == noScore && l.at >= 0:
 		t.remove(x)
 	case l.score == noScore:
-	case l.at < 0:
-		t.add(x)
-		t.up(l.group, int(l.at))
 	default:
-		t.fix(l.group, x)
+		if l.at < 0 {
+			t.add(x)
+		}
+		t.fix(x)
 	}
 }
 
@@ -218,9 +218,9 @@ func (t *tree) knows(x int32) bool { return t.leaves[x].known > t.pool.changes.l
 
 // knowAll leaves nothing in t that is not known.
 func (e *Engine) knowAll(t *tree) {
-	for _, x := range slices.Concat(t.ladders...) {
-		if !t.knows(x) {
-			e.know(t, x)
+	for _, r := range slices.Concat(t.ladders...) {
+		if !t.knows(r.leaf) {
+			e.know(t, r.leaf)
 		}
 	}
 }
@@ -228,8 +228,10 @@ func (e *Engine) knowAll(t *tree) {
 // guessAll makes guesses of all scores.
 func (t *tree) guessAll() {
 	for g, h := range t.ladders {
-		for _, x := range h {
-			t.leaves[x].score, t.leaves[x].known = t.lazy.most(), guessed
+		for i := range h {
+			l := &t.leaves[h[i].leaf]
+			l.score, l.known = t.lazy.most(), guessed
+			h[i].score = l.score
 		}
 		t.order(int32(g))
 	}
@@ -238,16 +240,16 @@ func (t *tree) guessAll() {
 // holds reports whether so many pods of t's shape fit in view now, by number.
 func (e *Engine) holds(t *tree, pods int) bool {
 	if pods == 1 {
-		return e.first(t, highest).leaf >= 0
+		return e.first(t, sky).leaf >= 0
 	}
 	return e.free(t).sum >= int64(pods)
 }
 
 // first returns the best of the tops, by score alone, that come after one of
-// them; noTop when there is none. Its score is known.
-func (e *Engine) first(t *tree, after top) top {
+// them; ground when there is none. Its score is known.
+func (e *Engine) first(t *tree, after rung) rung {
 	for {
-		next := noTop
+		next := ground
 		for _, x := range t.tops {
 			if x.before(next) && after.before(x) {
 				next = x
@@ -264,11 +266,11 @@ func (e *Engine) first(t *tree, after top) top {
 // included; -1 when nothing fits. It goes through the best of the groups as far
 // as a price can make one the best.
 func (e *Engine) top(t *tree) int32 {
-	next := e.first(t, highest)
+	next := e.first(t, sky)
 	if t.pricing == nil || len(t.ladders) == 1 || !t.pricing.priced(e, t.pool) {
 		return next.leaf
 	}
-	best := noTop
+	best := ground
 	for ; next.before(best); next = e.first(t, next) {
 		x := next
 		x.score -= t.pricing.price(e, t.shape, t.pool.nodes[next.leaf])
@@ -289,15 +291,10 @@ func (e *Engine) best(t *tree, others []Placement) *node {
 		return nil
 	}
 	e.knowAll(t)
-	var order []top
-	for i, l := range t.leaves {
-		if l.score != noScore {
-			order = append(order, t.topOf(int32(i)))
-		}
-	}
-	slices.SortFunc(order, func(a, b top) int { return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.rank, b.rank)) })
-	for _, x := range order {
-		if n := t.pool.nodes[x.leaf]; e.fits(t.shape, n, others) {
+	order := slices.Concat(t.ladders...)
+	slices.SortFunc(order, func(a, b rung) int { return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.rank, b.rank)) })
+	for _, r := range order {
+		if n := t.pool.nodes[r.leaf]; e.fits(t.shape, n, others) {
 			return n
 		}
 	}
