@@ -85,8 +85,8 @@ func (e *Engine) newRooms(o *outlook, key roomsKey) *rooms {
 				continue
 			}
 			price := GPU
-			if size := c.size(e.classes[key.class]); !s.whole && size < wholeHole {
-				price = worth.price(size)
+			if !s.whole && c.hole < wholeHole {
+				price = worth.price(c.hole)
 			}
 			x.parts = toParts(price) * int64(s.ask.Devices)
 			if x.parts == 0 {

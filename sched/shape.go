@@ -17,6 +17,7 @@ type cut struct {
 	mem, comp       int64
 	limMem, limComp int64
 	charge          int64 // micro-GPUs
+	hole            int   // the hole that it takes; see size
 }
 
 // shape is an interned [Ask]: pods of one shape are interchangeable, and one
@@ -127,6 +128,7 @@ func (e *Engine) cut(s *shape, class int32) *cut {
 	c := &s.cuts[class]
 	if !c.known {
 		*c = cutOf(s, e.classes[class])
+		c.hole = c.size(e.classes[class])
 	}
 	return c
 }
