@@ -57,7 +57,7 @@ func (t *tree) remove(x int32) {
 	h := t.ladders[g]
 	last := len(h) - 1
 	moved := h[last]
-	t.ladders[g], t.leaves[x].at = h[:last], -1
+	t.ladders[g], t.leaves[x].at, t.leaves[x].score = h[:last], -1, noScore
 	switch {
 	case i < last:
 		t.ladders[g][i] = moved

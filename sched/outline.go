@@ -1,5 +1,10 @@
 package sched
 
+import (
+	"cmp"
+	"slices"
+)
+
 // outline bounds what a node has to offer in view now, to any shape. It is
 // worked out once for each change, and small: a tree passes over the nodes that
 // cannot matter to its shape, most of those that changed, without a look at
@@ -10,6 +15,7 @@ type outline struct {
 	empty       int32 // devices that nobody uses
 	class       int32 // of all devices; -1 when there are several or none
 	group       int32 // by the rule of the pool; see pricing
+	rank        int32 // place by name among the nodes of the pool
 }
 
 // outlines returns those of p's nodes, repaired.
@@ -19,13 +25,16 @@ func (e *Engine) outlines(p *pool) []outline {
 	}
 	by, _ := gpuRule(p.GPUPlacement).(pricing)
 	set := func(leaf int) {
-		p.outlines[leaf] = p.nodes[leaf].outline()
+		o := p.nodes[leaf].outline()
+		o.rank = p.outlines[leaf].rank
 		if by != nil {
-			p.outlines[leaf].group = by.group(e, p.nodes[leaf])
+			o.group = by.group(e, p.nodes[leaf])
 		}
+		p.outlines[leaf] = o
 	}
 	if p.lostTrack(p.outlined, len(p.outlines)) {
 		p.outlines = make([]outline, len(p.nodes))
+		p.rankNodes()
 		for leaf := range p.nodes {
 			set(leaf)
 		}
@@ -36,6 +45,18 @@ func (e *Engine) outlines(p *pool) []outline {
 	}
 	p.outlined = p.changes.end()
 	return p.outlines
+}
+
+// rankNodes puts p's nodes in order of their names.
+func (p *pool) rankNodes() {
+	p.byName = make([]int32, len(p.nodes))
+	for leaf := range p.nodes {
+		p.byName[leaf] = int32(leaf)
+	}
+	slices.SortFunc(p.byName, func(a, b int32) int { return cmp.Compare(p.nodes[a].rank, p.nodes[b].rank) })
+	for rank, leaf := range p.byName {
+		p.outlines[leaf].rank = int32(rank)
+	}
 }
 
 func (n *node) outline() outline {

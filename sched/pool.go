@@ -31,6 +31,7 @@ type pool struct {
 
 	changes  changes
 	outlines []outline // by index in nodes
+	byName   []int32   // indices in nodes, in order of their names
 	outlined int       // the place in the changes up to which they are true
 
 	hope  hope

@@ -7,13 +7,14 @@ import (
 
 // tree ranks the nodes of a pool for one shape: ladders of those that may fit,
 // by score. It is repaired lazily from the pool's changes, and no more than it
-// takes to know the best: a node that offers less than it did is found out when
-// it comes to the top. Rules that look beyond a node's own score keep nodes in
-// several ladders; see [pricing].
+// takes to know the best: nodes that may offer more than they did are marked, and
+// looked at when only they could be better; one that offers less is found out
+// when it comes to the top. Rules that look beyond a node's own score keep nodes
+// in several ladders; see [pricing].
 type tree struct {
 	shape   *shape
 	pool    *pool
-	read    int      // place in the changes up to which no leaf offers more than it says
+	read    int      // place in the changes up to which no leaf without a mark offers more than it says
 	outlook *outlook // by which nodes are scored; see outlookOf
 	rule    rule
 	pricing pricing // the rule, if it is one
@@ -21,6 +22,7 @@ type tree struct {
 	leaves  []leaf
 	ladders [][]rung // by group
 	tops    []rung   // of the ladders
+	marked  marks    // by rank; for a lazy rule
 
 	free  free
 	bound bounds
@@ -33,11 +35,11 @@ type tree struct {
 
 // leaf is what a tree knows of a node.
 type leaf struct {
-	score int64 // the most it can be; noScore when nothing fits
+	score int64 // the most it can be, but for those marked; noScore when nothing fits
 	known int   // place in the changes at which score was worked out; guessed for never
 	group int32 // its ladder
 	at    int32 // its place there; -1 none
-	rank  int32 // the place of the node by name, for ties
+	rank  int32 // see outline
 }
 
 const guessed = -1
@@ -85,44 +87,51 @@ func (s *shape) treeIn(p *pool) *tree {
 
 func (e *Engine) repair(t *tree) {
 	p := t.pool
-	if p.lostTrack(t.read, len(t.leaves)) {
+	if p.lostTrack(t.read, len(t.leaves)) || t.outlook != e.outlookOf(p) {
 		e.build(t)
 		return
 	}
-	if t.read != p.changes.end() {
-		outlines := e.outlines(p)
-		for leaf := range p.changes.since(t.read) {
-			if !e.hopeless(t.shape, &outlines[leaf]) {
-				e.raise(t, int32(leaf), outlines[leaf].group)
-			}
+	if t.read == p.changes.end() {
+		return
+	}
+	outlines := e.outlines(p)
+	for leaf := range p.changes.since(t.read) {
+		switch o := &outlines[leaf]; {
+		case e.hopeless(t.shape, o):
+		case t.lazy != nil:
+			t.marked.add(o.rank)
+		default:
+			e.know(t, int32(leaf))
 		}
-		t.read = p.changes.end()
 	}
-	if o := e.outlookOf(p); t.outlook != o {
-		t.outlook = o
-		t.guessAll()
-	}
+	t.read = p.changes.end()
 }
 
-// raise lets a leaf stand where what it offers, after its node changed, can put
-// it at best.
-func (e *Engine) raise(t *tree, x, group int32) {
+// raise lets a leaf that is marked stand as high as it can.
+func (e *Engine) raise(t *tree, x int32) {
 	l := &t.leaves[x]
-	if t.lazy == nil {
-		e.know(t, x)
+	hopeless := e.hopeless(t.shape, e.regroup(t, x)) // what it offered may be gone again
+	if hopeless || l.at >= 0 && l.score == t.lazy.most() {
 		return
 	}
-	if l.at >= 0 && l.group != group {
-		t.remove(x)
-	}
-	if l.at >= 0 && l.score == t.lazy.most() {
-		return
-	}
-	l.score, l.known, l.group = t.lazy.most(), guessed, group
+	l.score, l.known = t.lazy.most(), guessed
 	if l.at < 0 {
 		t.add(x)
 	}
 	t.fix(x)
+}
+
+// regroup puts a leaf into the group in which it is now, and takes its mark away.
+func (e *Engine) regroup(t *tree, x int32) *outline {
+	l, o := &t.leaves[x], &e.outlines(t.pool)[x]
+	t.marked.drop(o.rank)
+	if l.group != o.group {
+		if l.at >= 0 {
+			t.remove(x)
+		}
+		l.group = o.group
+	}
+	return o
 }
 
 // outlookOf is the outlook by which the nodes of p are scored lazily, if any: in
@@ -142,15 +151,23 @@ func (e *Engine) build(t *tree) {
 	t.pricing, _ = t.rule.(pricing)
 	t.lazy, _ = t.rule.(lazy)
 	t.leaves = slices.Grow(t.leaves[:0], n)[:n]
-	t.ladders, t.tops = nil, nil
-	for i, n := range t.pool.nodes {
-		t.leaves[i] = leaf{score: noScore, known: guessed, at: -1, rank: n.rank}
+	for g := range t.ladders {
+		t.ladders[g], t.tops[g] = t.ladders[g][:0], ground
+	}
+	outlines := e.outlines(t.pool)
+	for i := range t.leaves {
+		t.leaves[i] = leaf{score: noScore, known: guessed, at: -1, rank: outlines[i].rank}
 	}
 	if t.lazy != nil {
-		e.guessFits(t)
-	} else {
-		e.offerAll(t)
+		t.marked = newMarks(n)
+		for i := range outlines {
+			if o := &outlines[i]; !e.hopeless(t.shape, o) {
+				t.marked.add(o.rank)
+			}
+		}
+		return
 	}
+	e.offerAll(t)
 	for i := range t.leaves {
 		if t.leaves[i].score != noScore {
 			t.add(int32(i))
@@ -158,15 +175,6 @@ func (e *Engine) build(t *tree) {
 	}
 	for g := range t.ladders {
 		t.order(int32(g))
-	}
-}
-
-// guessFits lets all nodes stand as high as they can that may fit.
-func (e *Engine) guessFits(t *tree) {
-	for i, o := range e.outlines(t.pool) {
-		if !e.hopeless(t.shape, &o) {
-			t.leaves[i].score, t.leaves[i].group = t.lazy.most(), o.group
-		}
 	}
 }
 
@@ -200,6 +208,9 @@ func (e *Engine) offer(t *tree, leaf int) {
 
 // know works out what a leaf offers, and puts it where that belongs.
 func (e *Engine) know(t *tree, x int32) {
+	if t.lazy != nil {
+		e.regroup(t, x)
+	}
 	e.offer(t, int(x))
 	switch l := &t.leaves[x]; {
 	case l.score == noScore && l.at >= 0:
@@ -218,6 +229,9 @@ func (t *tree) knows(x int32) bool { return t.leaves[x].known > t.pool.changes.l
 
 // knowAll leaves nothing in t that is not known.
 func (e *Engine) knowAll(t *tree) {
+	for x := t.markedBefore(ground); x >= 0; x = t.markedBefore(ground) {
+		e.raise(t, x)
+	}
 	for _, r := range slices.Concat(t.ladders...) {
 		if !t.knows(r.leaf) {
 			e.know(t, r.leaf)
@@ -225,16 +239,17 @@ func (e *Engine) knowAll(t *tree) {
 	}
 }
 
-// guessAll makes guesses of all scores.
-func (t *tree) guessAll() {
-	for g, h := range t.ladders {
-		for i := range h {
-			l := &t.leaves[h[i].leaf]
-			l.score, l.known = t.lazy.most(), guessed
-			h[i].score = l.score
-		}
-		t.order(int32(g))
+// markedBefore returns the first leaf that is marked if it could be before another; -1
+// when it could not, or none is.
+func (t *tree) markedBefore(other rung) int32 {
+	rank := int32(-1)
+	if t.lazy != nil {
+		rank = t.marked.least()
 	}
+	if rank < 0 || !(rung{score: t.lazy.most(), rank: rank}).before(other) {
+		return -1
+	}
+	return t.pool.byName[rank]
 }
 
 // holds reports whether so many pods of t's shape fit in view now, by number.
@@ -250,9 +265,15 @@ func (e *Engine) holds(t *tree, pods int) bool {
 func (e *Engine) first(t *tree, after rung) rung {
 	for {
 		next := ground
-		for _, x := range t.tops {
-			if x.before(next) && after.before(x) {
-				next = x
+		for _, r := range t.tops {
+			if r.before(next) && after.before(r) {
+				next = r
+			}
+		}
+		for x := t.markedBefore(next); x >= 0; x = t.markedBefore(next) {
+			e.raise(t, x)
+			if l := &t.leaves[x]; l.at >= 0 && t.tops[l.group].before(next) && after.before(t.tops[l.group]) {
+				next = t.tops[l.group]
 			}
 		}
 		if next.leaf < 0 || t.knows(next.leaf) {
@@ -267,7 +288,7 @@ func (e *Engine) first(t *tree, after rung) rung {
 // as a price can make one the best.
 func (e *Engine) top(t *tree) int32 {
 	next := e.first(t, sky)
-	if t.pricing == nil || len(t.ladders) == 1 || !t.pricing.priced(e, t.pool) {
+	if t.pricing == nil || !t.pricing.priced(e, t.pool) {
 		return next.leaf
 	}
 	best := ground
