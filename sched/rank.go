@@ -44,21 +44,6 @@ type leaf struct {
 
 const guessed = -1
 
-// bounds are a tree's sums in the views that planning reasons with.
-type bounds struct {
-	read         int
-	later, fixed []int64
-	sumLater     int64
-	sumFixed     int64
-}
-
-// free is how many pods fit in view now, by leaf, and in all.
-type free struct {
-	read  int
-	slots []int64
-	sum   int64
-}
-
 const (
 	noScore   = int64(-1 << 63)
 	manySlots = int64(1 << 20)
@@ -250,14 +235,6 @@ func (t *tree) markedBefore(other rung) int32 {
 		return -1
 	}
 	return t.pool.byName[rank]
-}
-
-// holds reports whether so many pods of t's shape fit in view now, by number.
-func (e *Engine) holds(t *tree, pods int) bool {
-	if pods == 1 {
-		return e.first(t, sky).leaf >= 0
-	}
-	return e.free(t).sum >= int64(pods)
 }
 
 // first returns the best of the tops, by score alone, that come after one of
