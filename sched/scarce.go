@@ -86,9 +86,12 @@ func (e *Engine) recountSlots(x *scarcity, n *node) {
 	}
 	x.total += free - x.free[n.leafAt]
 	x.free[n.leafAt] = free
+	outline := &e.outlines(n.pool)[n.leafAt]
 	for i := range x.rare {
-		r := &x.rare[i]
-		slots := int32(e.slots(r.shape, n, now, math.MaxInt32))
+		r, slots := &x.rare[i], int32(0)
+		if !e.hopeless(r.shape, outline) {
+			slots = int32(e.slots(r.shape, n, now, math.MaxInt32))
+		}
 		r.sum += int64(slots - r.slots[n.leafAt])
 		r.slots[n.leafAt] = slots
 	}
