@@ -22,13 +22,22 @@ type Options struct {
 // Run plays jobs, which are in order of submission, on a cluster that is shared
 // by a plan.
 func Run(ctx context.Context, jobs []trace.Job, p Plan, o Options) (*Result, error) {
+	return newRun(jobs, p, o).play(ctx)
+}
+
+func newRun(jobs []trace.Job, p Plan, o Options) *run {
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
 	}
 	r := &run{plan: p, opts: o, jobs: jobs, engine: sched.New(o.Engine), active: map[string]*work{}}
 	r.tally = newTally(&r.plan, jobs)
+	return r
+}
+
+// play goes from moment to moment until all jobs have ended.
+func (r *run) play(ctx context.Context) (*Result, error) {
 	if err := r.prepare(); err != nil {
-		return nil, fmt.Errorf("plan %s: %w", p.Name, err)
+		return nil, fmt.Errorf("plan %s: %w", r.plan.Name, err)
 	}
 	for r.next < len(r.jobs) || len(r.active) > 0 {
 		if err := r.step(ctx); err != nil {
@@ -57,8 +66,8 @@ type run struct {
 
 // prepare tells the engine of the cluster and its owners.
 func (r *run) prepare() error {
-	if r.plan.Swap != nil {
-		pool := sched.Pool{Name: sched.DefaultPool, Surplus: sched.ByService}
+	if !r.plan.Apart {
+		pool := sched.Pool{Name: sched.DefaultPool, Surplus: r.plan.Surplus}
 		if err := r.engine.Apply(sched.PoolSet{Pool: pool}); err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ type Study struct {
 	Weights map[string]int64
 	// Swap is how the plan swap suspends; nil: as DefaultSwap says.
 	Swap *Swap
+	// Surplus is how what nobody is guaranteed is divided; "": by service under
+	// the plan swap, else by share, without taking it back to divide it anew.
+	Surplus string
 
 	Shrink bool // look for the smallest pool in which nobody is worse
 	Costs  bool // say what each quota costs
@@ -126,6 +129,9 @@ func (s Study) share(ctx context.Context, r *Report, jobs []trace.Job, static Pl
 	plan := Shared(static, s.pool(static))
 	if plan.Name = s.Plan; s.Plan == "swap" {
 		plan = plan.Swapping(cmp.Or(s.Swap, &DefaultSwap))
+	}
+	if s.Surplus != "" {
+		plan = plan.Dividing(s.Surplus)
 	}
 	a, err := s.quotas(ctx, jobs, plan, alone)
 	if err != nil {
