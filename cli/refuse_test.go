@@ -82,6 +82,8 @@ func TestRefusals(t *testing.T) {
 		{"plan", 2, "-f is missing: name a file or a directory with Kubernetes objects, or - for standard input"},
 		{"simulate replay --plan static --surplus share", 2, "--surplus does not go with --plan static"},
 		{"simulate replay --plan quota --surplus service", 2, `--surplus "service" is not what --plan quota knows: write share`},
+		{"simulate replay --plan static --discipline fifo", 2, "--discipline does not go with --plan static"},
+		{"simulate replay --plan swap --discipline lifo", 2, `--discipline "lifo" is no order of jobs: write fifo or shortest or service`},
 		{"simulate replay --plan quota --weight a=2", 2, "--weight divides surplus that is taken back: add --surplus share"},
 		{"up --nodes 0", 2, "--nodes 0 is not a number of nodes"},
 		{"up --gpus -1", 2, "--gpus -1 is not what a node can have"},

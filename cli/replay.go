@@ -21,6 +21,9 @@ import (
 // surpluses are the ways to divide surplus anew that plans know.
 var surpluses = map[string][]string{"quota": {sched.ByShare}, "swap": {sched.ByShare, sched.ByService}}
 
+// disciplines are the orders among a tenant's jobs.
+var disciplines = []string{sched.FIFO, sched.Shortest, sched.Service}
+
 // replayFlags is what `weir simulate replay` was asked for.
 type replayFlags struct {
 	traces  []string
@@ -80,6 +83,9 @@ and docs/how-to/replay-your-own-history.md for how to get a trace.`,
 	f.StringVar(&o.study.Surplus, "surplus", "",
 		"how what nobody is guaranteed is divided, and taken back: share, by how much each has; service, by how little "+
 			"each job was served (default with --plan swap service; with quota it is not taken back to divide it anew)")
+	f.StringVar(&o.study.Discipline, "discipline", "",
+		"order among a tenant's jobs: fifo, shortest (as learned from the jobs that ended before) or service "+
+			"(default fifo, with --plan swap service)")
 	f.StringToInt64Var(&o.weights, "weight", nil,
 		"part of the surplus, or how much service is much, where it is taken back, such as nlp=4; unsaid 1")
 	f.DurationVar(&o.swap.Cost, "swap-cost", o.swap.Cost,
@@ -128,6 +134,10 @@ func (o *replayFlags) check(changed func(string) bool) error {
 	case changed("surplus") && !slices.Contains(surpluses[st.Plan], st.Surplus):
 		return refused("--surplus %q is not what --plan %s knows: write %s", st.Surplus, st.Plan,
 			strings.Join(surpluses[st.Plan], " or "))
+	case st.Plan == "static" && changed("discipline"):
+		return refused("--discipline does not go with --plan static, under which whatever fits starts: leave it out")
+	case changed("discipline") && !slices.Contains(disciplines, st.Discipline):
+		return refused("--discipline %q is no order of jobs: write %s", st.Discipline, strings.Join(disciplines, " or "))
 	case changed("weight") && st.Plan != "swap" && st.Surplus == "":
 		return refused("--weight divides surplus that is taken back: add --surplus share, or choose --plan swap")
 	case o.swap.Cost < 0 || o.swap.Residency < o.swap.Cost || o.swap.States < 0:

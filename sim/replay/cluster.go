@@ -10,11 +10,7 @@ import (
 func (p *Plan) owners() []sched.Owner {
 	var out []sched.Owner
 	for _, o := range p.Owners {
-		discipline := ""
-		if p.Swap != nil {
-			discipline = sched.Service
-		}
-		out = append(out, sched.Owner{Name: o.Name, Discipline: discipline, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
+		out = append(out, sched.Owner{Name: o.Name, Discipline: p.Discipline, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
 			Quota:  sched.Amount{GPU: o.Quota * sched.GPU, CPU: sched.Unbounded, Memory: sched.Unbounded},
 			Limit:  sched.NoLimit,
 			Weight: o.Weight,

@@ -23,6 +23,11 @@ type Plan struct {
 	Swap *Swap
 	// Surplus is how what nobody is guaranteed is divided, as [sched.Pool] has it.
 	Surplus string
+	// Discipline is the order among a tenant's jobs, as [sched.Owner] has it.
+	// Under [sched.Shortest] the engine is told how long a job is expected to run
+	// from how long others of the tenant ran, of the same size where there are
+	// any.
+	Discipline string
 }
 
 // Swap is how work is suspended, and what that costs.
@@ -82,7 +87,7 @@ func Shared(static Plan, gpus int64) Plan {
 // surplus divided by service: whoever was served less, by the owner's weight,
 // suspends whoever was served more.
 func (p Plan) Swapping(s *Swap) Plan {
-	p.Swap = s
+	p.Swap, p.Discipline = s, sched.Service
 	return p.Dividing(sched.ByService)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/past"
 	"github.com/weir-gpu/weir/sim/trace"
 )
 
@@ -62,6 +63,7 @@ type run struct {
 	ended   int
 	faults  faults
 	swaps   []swap // under way, in order of when they are done
+	past    past.Past
 }
 
 // prepare tells the engine of the cluster and its owners.
@@ -152,6 +154,7 @@ func (r *run) finish() error {
 		w := heap.Pop(&r.running).(*work)
 		r.tally.stop(w.job, w.since, r.now)
 		r.tally.end(w.job, r.now)
+		r.past.Ended(w.kind(), int64(w.job.GPUs)*w.job.Duration.Milliseconds())
 		delete(r.active, w.id)
 		if err := r.engine.Apply(sched.WorkloadGone{ID: w.id}); err != nil {
 			return err
@@ -169,7 +172,11 @@ func (r *run) arrive() error {
 		w := newWork(&r.jobs[r.next], r.next, &r.plan)
 		r.active[w.id] = w
 		r.tally.submit(w.job)
-		if err := r.engine.Apply(sched.WorkloadSet{Workload: w.workload(r.plan.Swap)}); err != nil {
+		expected := int64(0)
+		if r.plan.Discipline == sched.Shortest {
+			expected = r.past.Expected(w.kind())
+		}
+		if err := r.engine.Apply(sched.WorkloadSet{Workload: w.workload(r.plan.Swap, expected)}); err != nil {
 			return err
 		}
 		if err := r.ask(w); err != nil {

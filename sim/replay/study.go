@@ -39,6 +39,8 @@ type Study struct {
 	// Surplus is how what nobody is guaranteed is divided; "": by service under
 	// the plan swap, else by share, without taking it back to divide it anew.
 	Surplus string
+	// Discipline is the order among a tenant's jobs; "": as the plan has it.
+	Discipline string
 
 	Shrink bool // look for the smallest pool in which nobody is worse
 	Costs  bool // say what each quota costs
@@ -133,6 +135,7 @@ func (s Study) share(ctx context.Context, r *Report, jobs []trace.Job, static Pl
 	if s.Surplus != "" {
 		plan = plan.Dividing(s.Surplus)
 	}
+	plan.Discipline = cmp.Or(s.Discipline, plan.Discipline)
 	a, err := s.quotas(ctx, jobs, plan, alone)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/past"
 	"github.com/weir-gpu/weir/sim/trace"
 )
 
@@ -39,16 +40,22 @@ func newWork(j *trace.Job, number int, p *Plan) *work {
 	return w
 }
 
-// workload is w as the engine knows it. Its duration is not among that.
-func (w *work) workload(s *Swap) sched.Workload {
+// workload is w as the engine knows it. Its duration is not among that; expected
+// is what is made of those of others, if anything.
+func (w *work) workload(s *Swap, expected int64) sched.Workload {
 	x := sched.Workload{
 		ID: w.id, Owner: w.job.Tenant, Kind: sched.Train, Preemptible: true, Min: len(w.pods),
-		Submitted: submitted(w.job),
+		Submitted: submitted(w.job), Expected: expected,
 	}
 	if s != nil {
 		x.Swappable, x.MinRuntime = true, s.Residency.Milliseconds()
 	}
 	return x
+}
+
+// kind is what w is told apart by where run times are learned.
+func (w *work) kind() past.Kind {
+	return past.Kind{Owner: w.job.Tenant, GPUs: int64(w.job.GPUs) * sched.GPU}
 }
 
 // begin starts or resumes w, all pods of which have a place.
