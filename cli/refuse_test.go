@@ -85,6 +85,8 @@ func TestRefusals(t *testing.T) {
 		{"simulate replay --plan static --discipline fifo", 2, "--discipline does not go with --plan static"},
 		{"simulate replay --plan swap --discipline lifo", 2, `--discipline "lifo" is no order of jobs: write fifo or shortest or service`},
 		{"simulate replay --plan quota --weight a=2", 2, "--weight divides surplus that is taken back: add --surplus share"},
+		{"pool set old --surplus lottery", 2, `--surplus "lottery" is no way to divide it: write share or service`},
+		{"project create a --discipline lifo", 2, `--discipline "lifo" is no order of workloads: write fifo or shortest or service`},
 		{"up --nodes 0", 2, "--nodes 0 is not a number of nodes"},
 		{"up --gpus -1", 2, "--gpus -1 is not what a node can have"},
 		{"up --replay philly", 2, `there is no trace "philly": write --replay openb`},
