@@ -11,11 +11,7 @@ import (
 func (p *Plan) owners() []sched.Owner {
 	var out []sched.Owner
 	for _, o := range p.Owners {
-		discipline := ""
-		if p.Swap != nil {
-			discipline = sched.Service
-		}
-		out = append(out, sched.Owner{Name: o.Name, Discipline: discipline, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
+		out = append(out, sched.Owner{Name: o.Name, Discipline: p.Discipline, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
 			Quota:  sched.Amount{GPU: o.Quota * sched.GPU, CPU: sched.Unbounded, Memory: sched.Unbounded},
 			Limit:  sched.NoLimit,
 			Weight: o.Weight,
@@ -26,11 +22,8 @@ func (p *Plan) owners() []sched.Owner {
 
 // pool is the pool that owners share, as a cluster has it by default.
 func (p *Plan) pool() sched.Pool {
-	pool := sched.Pool{Name: sched.DefaultPool, SurplusRuntime: v1alpha1.DefaultSurplusRuntime.Milliseconds()}
-	if p.Swap != nil {
-		pool.Surplus = sched.ByService
-	}
-	return pool
+	return sched.Pool{Name: sched.DefaultPool, Surplus: p.Surplus,
+		SurplusRuntime: v1alpha1.DefaultSurplusRuntime.Milliseconds()}
 }
 
 func (p *Plan) poolOf(owner string) string {

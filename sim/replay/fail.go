@@ -65,6 +65,7 @@ func (r *run) fail() error {
 		if err := r.stage.Tell(sched.NodeSet{Node: f.broken[0].node}); err != nil {
 			return err
 		}
+		r.tally.nodes(len(f.broken[0].node.Devices), r.now)
 		f.up, f.broken = append(f.up, f.broken[0].node), f.broken[1:]
 		f.draw(r.now)
 	}
@@ -74,6 +75,7 @@ func (r *run) fail() error {
 		f.up = slices.Delete(f.up, i, i+1)
 		f.broken = append(f.broken, fault{n, r.now + sched.Time(f.Repair.Milliseconds())})
 		f.draw(r.now)
+		r.tally.nodes(-len(n.Devices), r.now)
 		if err := r.lose(n.Name); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/past"
 	"github.com/weir-gpu/weir/sim/stage"
 	"github.com/weir-gpu/weir/sim/trace"
 )
@@ -23,13 +24,22 @@ type Options struct {
 // Run plays jobs, which are in order of submission, on a cluster that is shared
 // by a plan.
 func Run(ctx context.Context, jobs []trace.Job, p Plan, o Options) (*Result, error) {
+	return newRun(jobs, p, o).play(ctx)
+}
+
+func newRun(jobs []trace.Job, p Plan, o Options) *run {
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
 	}
 	r := &run{plan: p, opts: o, jobs: jobs, stage: stage.New(o.Engine), active: map[string]*work{}}
 	r.tally = newTally(&r.plan, jobs)
+	return r
+}
+
+// play goes from moment to moment until all jobs have ended.
+func (r *run) play(ctx context.Context) (*Result, error) {
 	if err := r.prepare(); err != nil {
-		return nil, fmt.Errorf("plan %s: %w", p.Name, err)
+		return nil, fmt.Errorf("plan %s: %w", r.plan.Name, err)
 	}
 	for r.next < len(r.jobs) || len(r.active) > 0 {
 		if err := r.step(ctx); err != nil {
@@ -54,6 +64,7 @@ type run struct {
 	ended   int
 	faults  faults
 	swaps   []swap // under way, in order of when they are done
+	past    past.Past
 }
 
 // prepare tells the engine of the cluster and its owners.
@@ -141,6 +152,7 @@ func (r *run) finish() error {
 		w := heap.Pop(&r.running).(*work)
 		r.tally.stop(w.job, w.since, r.now)
 		r.tally.end(w.job, r.now)
+		r.past.Ended(w.kind(), int64(w.job.GPUs)*w.job.Duration.Milliseconds())
 		delete(r.active, w.ID)
 		if err := r.stage.End(&w.Work); err != nil {
 			return err
@@ -158,6 +170,9 @@ func (r *run) arrive() error {
 		w := newWork(&r.jobs[r.next], r.next, &r.plan)
 		r.active[w.ID] = w
 		r.tally.submit(w.job)
+		if r.plan.Discipline == sched.Shortest {
+			w.Expected = r.past.Expected(w.kind())
+		}
 		if err := r.stage.Submit(&w.Work); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/past"
 	"github.com/weir-gpu/weir/sim/stage"
 	"github.com/weir-gpu/weir/sim/trace"
 )
@@ -44,6 +45,11 @@ func newWork(j *trace.Job, number int, p *Plan) *work {
 		w.Pods[i] = sched.Pod{ID: fmt.Sprintf("%s-%d", w.ID, i), Ask: ask}
 	}
 	return w
+}
+
+// kind is what w is told apart by where run times are learned.
+func (w *work) kind() past.Kind {
+	return past.Kind{Owner: w.job.Tenant, GPUs: int64(w.job.GPUs) * sched.GPU}
 }
 
 // begin starts or resumes w, all pods of which have a place.
