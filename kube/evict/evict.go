@@ -109,7 +109,8 @@ func (e *Evictor) ask(ctx context.Context, o Order) error {
 // Job counts how it ends, and is marked as stopped by Weir: a scheduler has died
 // before it deleted it. What has ended was counted before it lost it. Pods of
 // Jobs that another controller runs never had it, and are not marked and going
-// on but for that moment, in which it was not taken from them.
+// on but for that moment, in which it was not taken from them. Kubernetes withdraws
+// such a mark after two minutes.
 func Uncounted(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
 	return owner != nil && owner.Kind == "Job" && strings.HasPrefix(owner.APIVersion, batchv1.GroupName+"/") &&

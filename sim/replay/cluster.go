@@ -22,8 +22,11 @@ func (p *Plan) owners() []sched.Owner {
 
 // pool is the pool that owners share, as a cluster has it by default.
 func (p *Plan) pool() sched.Pool {
-	return sched.Pool{Name: sched.DefaultPool, Surplus: p.Surplus,
-		SurplusRuntime: v1alpha1.DefaultSurplusRuntime.Milliseconds()}
+	pool := sched.Pool{Name: sched.DefaultPool, Surplus: p.Surplus}
+	if p.Swap == nil {
+		pool.SurplusRuntime = v1alpha1.DefaultSurplusRuntime.Milliseconds()
+	} // else nothing is lost that it would spare, and the residency keeps swaps apart
+	return pool
 }
 
 func (p *Plan) poolOf(owner string) string {
