@@ -71,6 +71,11 @@ bench-node: build shim ## Share a simulated GPU between programs, and say what e
 scoreboard: ## Run what docs/scoreboard.md shows and is out of date, and write it
 	$(GO) run ./test/scoreboard
 
+.PHONY: fidelity
+fidelity: ## Play a slice of Philly live, on simulated nodes, and compare with the simulator (4 min)
+	$(GO) build -o bin/fidelity ./test/bench/fidelity
+	bin/fidelity
+
 .PHONY: kill
 kill: ## Kill the scheduler 20 times, and the API server, while 2,000 pods are placed
 	$(GO) test ./test/kill -count 1 -timeout 30m -v -args -pods 2000 -kills 20

@@ -48,8 +48,8 @@ func TestGolden(t *testing.T) {
 		"dry-run-train":     "submit train llm --image pytorch:2 --pods 4 --gpu 8 --project vision --priority 0 -e A=b,c --dry-run",
 		"dry-run-infer":     "submit infer chat --image vllm:1 --replicas 2 --gpu-memory 10Gi -n web --dry-run -o json",
 		"dry-run-name":      "submit train llm --image pytorch:2 --dry-run -o name",
-		"dry-run-project":   "project create nlp --department research --gpu 2.5 --limit 8 --weight 2 --cpu 64 --dry-run",
-		"dry-run-pool":      "pool create a100 --selector gpu=a100 --placement fgd --price 2.5 --surplus-runtime 90s --dry-run",
+		"dry-run-project":   "project create nlp --department research --gpu 2.5 --limit 8 --weight 2 --cpu 64 --discipline service --dry-run",
+		"dry-run-pool":      "pool create a100 --selector gpu=a100 --placement fgd --price 2.5 --surplus-runtime 90s --surplus service --dry-run",
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, stderr := newBench(t).run(strings.Fields(line)...)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ type owning struct {
 	namespaces []string
 	makeSpaces bool
 	dryRun     bool
+	discipline string
 }
 
 func (s *session) projectCreate() *cobra.Command {
@@ -32,16 +34,34 @@ func (s *session) projectCreate() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p := &v1alpha1.Project{TypeMeta: projectKind.typeMeta(), ObjectMeta: metav1.ObjectMeta{Name: args[0]}}
 			p.Spec.Department, p.Spec.Namespaces = o.parent, o.namespaces
+			if err := o.order(p); err != nil {
+				return err
+			}
 			return s.createOwner(cmd.Context(), projectKind, o, p, &p.Spec.Pools)
 		},
 	}
 	o.share.addTo(c)
 	f := c.Flags()
 	f.StringVar(&o.parent, "department", "", "department that it is part of (default none)")
+	f.StringVar(&o.discipline, "discipline", "", disciplineHelp+" (default fifo)")
 	f.StringSliceVar(&o.namespaces, "namespaces", nil, "namespaces that belong to it (default that of its name)")
 	f.BoolVar(&o.makeSpaces, "create-namespaces", true, "create those of its namespaces that do not exist")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the object and send nothing")
 	return c
+}
+
+const disciplineHelp = "order among its workloads of equal priority: fifo, shortest or service"
+
+// order writes the discipline that was given into a project.
+func (o *owning) order(p *v1alpha1.Project) error {
+	if o.discipline == "" {
+		return nil
+	}
+	valid := []v1alpha1.Discipline{v1alpha1.FIFO, v1alpha1.Shortest, v1alpha1.Service}
+	if p.Spec.Discipline = v1alpha1.Discipline(o.discipline); !slices.Contains(valid, p.Spec.Discipline) {
+		return refused("--discipline %q is no order of workloads: write %s", o.discipline, join(valid, " or "))
+	}
+	return nil
 }
 
 func (s *session) departmentCreate() *cobra.Command {
@@ -127,6 +147,7 @@ func (s *session) ownerSet(k weirKind) *cobra.Command {
 	o.share.addTo(c)
 	if k == projectKind {
 		c.Flags().StringVar(&o.parent, "department", "", "move it to this department")
+		c.Flags().StringVar(&o.discipline, "discipline", "", disciplineHelp)
 	} else {
 		c.Flags().StringVar(&o.parent, "parent", "", "move it to this department")
 	}
@@ -134,7 +155,7 @@ func (s *session) ownerSet(k weirKind) *cobra.Command {
 }
 
 func (s *session) setOwner(ctx context.Context, k weirKind, name string, o *owning) error {
-	if !o.share.changed() && o.parent == "" {
+	if !o.share.changed() && o.parent == "" && o.discipline == "" {
 		return refused("there is nothing to change: write what to set, such as --gpu 8 or --weight 2")
 	}
 	c, _, err := s.connect()
@@ -153,6 +174,11 @@ func (s *session) setOwner(ctx context.Context, k weirKind, name string, o *owni
 	}
 	if err := k.get(ctx, c, name, obj); err != nil {
 		return err
+	}
+	if p, ok := obj.(*v1alpha1.Project); ok {
+		if err := o.order(p); err != nil {
+			return err
+		}
 	}
 	if o.parent != "" {
 		if err := departmentKind.get(ctx, c, o.parent, &v1alpha1.Department{}); err != nil {

@@ -23,6 +23,7 @@ type pooling struct {
 	gpu, cpu     string
 	price        string
 	spared       string
+	surplus      string
 	create, yaml bool
 }
 
@@ -137,6 +138,9 @@ func (s *session) poolWrite(create bool) *cobra.Command {
 	f.StringVar(&p.cpu, "cpu-placement", "", "where pods without GPUs go: pack or spread (default pack)")
 	f.StringVar(&p.spared, "surplus-runtime", "",
 		"how long what started is left alone by others who would borrow in its place (default 5m)")
+	f.StringVar(&p.surplus, "surplus", "",
+		"how what nobody is guaranteed is divided: share, by how much each has, or service, by how little each "+
+			"workload was served (default share)")
 	f.StringVar(&p.price, "price", "", "price of a GPU for an hour; it is shown and decides nothing")
 	return c
 }
@@ -183,7 +187,8 @@ func (p *pooling) apply(pool *v1alpha1.NodePool) error {
 		return refused("--selector is missing, and without it the pool would take every node: name labels that only "+
 			"its nodes have, such as --selector gpu=%s", pool.Name)
 	}
-	if !p.create && len(p.selector) == 0 && p.gpu == "" && p.cpu == "" && p.price == "" && p.spared == "" {
+	if !p.create && len(p.selector) == 0 && p.gpu == "" && p.cpu == "" && p.price == "" && p.spared == "" &&
+		p.surplus == "" {
 		return refused("there is nothing to change: write what to set, such as --placement spread")
 	}
 	if len(p.selector) > 0 {
@@ -213,6 +218,12 @@ func (p *pooling) apply(pool *v1alpha1.NodePool) error {
 			return refused("--price: %q is not a price: write a number such as 2.5", p.price)
 		}
 		pool.Spec.PricePerGPUHour = &q
+	}
+	if p.surplus != "" {
+		valid := []v1alpha1.Surplus{v1alpha1.ByShare, v1alpha1.ByService}
+		if pool.Spec.Surplus = v1alpha1.Surplus(p.surplus); !slices.Contains(valid, pool.Spec.Surplus) {
+			return refused("--surplus %q is no way to divide it: write %s", p.surplus, join(valid, " or "))
+		}
 	}
 	if p.spared != "" {
 		d, err := time.ParseDuration(p.spared)

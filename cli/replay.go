@@ -19,6 +19,12 @@ import (
 	"github.com/weir-gpu/weir/sim/trace"
 )
 
+// surpluses are the ways to divide surplus anew that plans know.
+var surpluses = map[string][]string{"quota": {sched.ByShare}, "swap": {sched.ByShare, sched.ByService}}
+
+// disciplines are the orders among a tenant's jobs.
+var disciplines = []string{sched.FIFO, sched.Shortest, sched.Service}
+
 // replayFlags is what `weir simulate replay` was asked for.
 type replayFlags struct {
 	traces  []string
@@ -75,8 +81,14 @@ and docs/how-to/replay-your-own-history.md for how to get a trace.`,
 	f.BoolVar(&o.study.Topology, "topology", false,
 		"a job has to fit on one node, or fill as few as it needs (default: it takes any free GPUs)")
 	f.StringToInt64Var(&o.quotas, "quota", nil, "quotas in GPUs, such as vision=16,nlp=8; who is not named has none")
+	f.StringVar(&o.study.Surplus, "surplus", "",
+		"how what nobody is guaranteed is divided, and taken back: share, by how much each has; service, by how little "+
+			"each job was served (default with --plan swap service; with quota it is not taken back to divide it anew)")
+	f.StringVar(&o.study.Discipline, "discipline", "",
+		"order among a tenant's jobs: fifo, shortest (as learned from the jobs that ended before) or service "+
+			"(default fifo, with --plan swap service)")
 	f.StringToInt64Var(&o.weights, "weight", nil,
-		"with --plan swap, who is served more before it is much, such as nlp=4; unsaid 1")
+		"part of the surplus, or how much service is much, where it is taken back, such as nlp=4; unsaid 1")
 	f.DurationVar(&o.swap.Cost, "swap-cost", o.swap.Cost,
 		"for how long a job's GPUs do nothing when it is suspended, and when it resumes")
 	f.Int64Var(&o.swap.States, "swap-states", o.swap.States,
@@ -116,8 +128,19 @@ func (o *replayFlags) check(changed func(string) bool) error {
 		return refused("--gpus %d is not a number of GPUs: write 1 to %d", st.GPUs, most)
 	case st.PerNode < 1 || st.PerNode > 64:
 		return refused("--gpus-per-node %d is not what a node can have: write 1 to 64", st.PerNode)
-	case st.Plan != "swap" && slices.ContainsFunc([]string{"weight", "swap-cost", "swap-states", "residency"}, changed):
-		return refused("--weight, --swap-cost, --swap-states and --residency go with --plan swap only: leave them out")
+	case st.Plan != "swap" && slices.ContainsFunc([]string{"swap-cost", "swap-states", "residency"}, changed):
+		return refused("--swap-cost, --swap-states and --residency go with --plan swap only: leave them out")
+	case st.Plan == "static" && changed("surplus"):
+		return refused("--surplus does not go with --plan static, under which nothing is lent: leave it out")
+	case changed("surplus") && !slices.Contains(surpluses[st.Plan], st.Surplus):
+		return refused("--surplus %q is not what --plan %s knows: write %s", st.Surplus, st.Plan,
+			strings.Join(surpluses[st.Plan], " or "))
+	case st.Plan == "static" && changed("discipline"):
+		return refused("--discipline does not go with --plan static, under which whatever fits starts: leave it out")
+	case changed("discipline") && !slices.Contains(disciplines, st.Discipline):
+		return refused("--discipline %q is no order of jobs: write %s", st.Discipline, strings.Join(disciplines, " or "))
+	case changed("weight") && st.Plan != "swap" && st.Surplus == "":
+		return refused("--weight divides surplus that is taken back: add --surplus share, or choose --plan swap")
 	case o.swap.Cost < 0 || o.swap.Residency < o.swap.Cost || o.swap.States < 0:
 		return refused("--swap-cost %s, --residency %s and --swap-states %d: write none below 0, and no residency below the cost",
 			o.swap.Cost, o.swap.Residency, o.swap.States)

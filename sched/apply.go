@@ -81,7 +81,7 @@ func (e *Engine) setPool(p Pool) error {
 		return nil
 	}
 	q.Pool = p
-	q.forgetScores()
+	q.changes.forget()
 	q.hope.prey++
 	q.reheap()
 	e.relevelAll()

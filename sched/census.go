@@ -15,8 +15,7 @@ var censusViews = [3]view{later, fixed, now}
 // census returns the repaired census of p.
 func (e *Engine) census(p *pool) *census {
 	c := &p.count
-	end := p.logBase + len(p.log)
-	if c.read < p.logBase || end-c.read > len(p.nodes)/2+8 || len(c.empty[0]) != len(p.nodes) {
+	if p.lostTrack(c.read, len(c.empty[0])) {
 		*c = census{}
 		for i := range c.empty {
 			c.empty[i] = make([]int8, len(p.nodes))
@@ -26,13 +25,11 @@ func (e *Engine) census(p *pool) *census {
 			c.recount(p.nodes[leaf])
 		}
 	} else {
-		for i := c.read; i < end; i++ {
-			if n := e.nodes[p.log[i-p.logBase]]; n.lastLog == i && n.pool == p {
-				c.recount(n)
-			}
+		for leaf := range p.changes.since(c.read) {
+			c.recount(p.nodes[leaf])
 		}
 	}
-	c.read = end
+	c.read = p.changes.end()
 	return c
 }
 

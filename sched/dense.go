@@ -39,6 +39,11 @@ func (e *Engine) holesAfter(s *shape, n *node, was *worth) (holes, price int64) 
 		return was.holes, 0
 	case s.whole:
 		return was.holes - k*GPU, k * GPU
+	case k == 1 && !n.Counted: // nearly all, so that no list of parts is made
+		var none [maxDevices]bool
+		d := &n.devices[e.bestDevice(s, n, now, dense{}, &none)]
+		loss, least := e.holeLoss(was.outlook, s, d)
+		return was.holes - loss, least
 	}
 	holes = was.holes
 	for _, p := range e.choose(s, n, now) {
@@ -53,7 +58,7 @@ func (e *Engine) holesAfter(s *shape, n *node, was *worth) (holes, price int64) 
 // holeLoss is what d's hole loses in worth by a part of s, and the least that
 // such a part costs.
 func (e *Engine) holeLoss(o *outlook, s *shape, d *device) (loss, least int64) {
-	size := e.cut(s, d.class).size(e.classes[d.class])
+	size := e.cut(s, d.class).hole
 	if size >= wholeHole {
 		return GPU, GPU
 	}

@@ -99,6 +99,7 @@ type Engine struct {
 	round    uint64   // grows with everything that a failed try may have missed
 	versions uint64   // the last node.version
 
+	key     []byte // scratch of intern
 	scratch tx
 	tx      *tx
 	quiet   bool

@@ -7,11 +7,8 @@ import (
 
 // fgd places where the least fragmentation arises: the free compute that pods
 // like those in the cluster could not use. It is the published rule of
-// "Beware of Fragmentation" (USENIX ATC'23), with the mix of pods taken from
-// what exists instead of being told.
-//
-// How common a shape is counts by powers of two, so that the mix, and with it
-// every score, changes seldom, and depends on what exists alone.
+// "Beware of Fragmentation" (USENIX ATC'23). The mix of pods is what [Expect]
+// told or, before anything was told, taken from what exists; see [mix].
 type fgd struct{}
 
 // fragment is the free compute of n, in milli × 1e6, that pods of the mix
@@ -20,8 +17,8 @@ func (e *Engine) fragment(n *node) int64 {
 	free := n.freeCompute()
 	sum := int64(0)
 	m := e.currentMix()
-	for i, s := range m.shapes[:m.popular] {
-		part := m.weights[i] * 1_000_000 / m.popularSum
+	for i, part := range m.parts {
+		s := m.shapes[i]
 		if s.ask.Devices == 0 || e.slots(s, n, now, 1) == 0 {
 			sum += part * free
 			continue

@@ -187,8 +187,12 @@ func (e *Engine) choose(s *shape, n *node, v view) []part {
 				parts = append(parts, newPart(int32(i), d, c))
 			}
 		}
-	} else if parts = e.choosePartial(s, n, v, e.byRule(s, n, v)); k > 1 && !e.leavesRoom(s, n, v, parts) {
-		parts = e.choosePartial(s, n, v, func(i int) int64 { return e.partsOn(s, &n.devices[i], v) })
+	} else {
+		rule := e.rule(n.pool, s)
+		parts = e.choosePartial(s, n, v, rule)
+		if k > 1 && !e.leavesRoom(s, n, v, parts) {
+			parts = e.choosePartial(s, n, v, mostParts{rule})
+		}
 	}
 	if len(parts) < k {
 		return nil
@@ -216,12 +220,6 @@ func (e *Engine) chooseNames(s *shape, n *node, v view) []part {
 	return parts
 }
 
-// byRule scores devices by the rule of the pool.
-func (e *Engine) byRule(s *shape, n *node, v view) func(int) int64 {
-	rule := e.rule(n.pool, s)
-	return func(i int) int64 { return rule.device(e, s, n, i, v) }
-}
-
 // leavesRoom reports whether taking parts leaves room for all other pods of s
 // that fit n now. Taking from the devices with the most parts always does.
 func (e *Engine) leavesRoom(s *shape, n *node, v view, parts []part) bool {
@@ -237,20 +235,19 @@ func (e *Engine) leavesRoom(s *shape, n *node, v view, parts []part) bool {
 	return sum >= int64(s.ask.Devices)*rest
 }
 
-// choosePartial picks devices for one pod of s by descending score.
-func (e *Engine) choosePartial(s *shape, n *node, v view, score func(int) int64) []part {
+// mostParts is a rule that takes parts from the devices with the most.
+type mostParts struct{ rule }
+
+func (mostParts) device(e *Engine, s *shape, n *node, dev int, v view) int64 {
+	return e.partsOn(s, &n.devices[dev], v)
+}
+
+// choosePartial picks devices for one pod of s by a rule.
+func (e *Engine) choosePartial(s *shape, n *node, v view, by rule) []part {
 	var taken [maxDevices]bool
-	var parts []part
+	parts := make([]part, 0, s.ask.Devices)
 	for len(parts) < s.ask.Devices {
-		best, bestScore := -1, int64(0)
-		for i := range n.devices {
-			if taken[i] || e.partsOn(s, &n.devices[i], v) == 0 {
-				continue
-			}
-			if x := score(i); best < 0 || x > bestScore {
-				best, bestScore = i, x
-			}
-		}
+		best := e.bestDevice(s, n, v, by, &taken)
 		if best < 0 {
 			return nil
 		}
@@ -259,6 +256,21 @@ func (e *Engine) choosePartial(s *shape, n *node, v view, score func(int) int64)
 		parts = append(parts, newPart(int32(best), d, e.cut(s, d.class)))
 	}
 	return parts
+}
+
+// bestDevice is the best of n's devices that are not taken for a part of s; -1
+// when there is none.
+func (e *Engine) bestDevice(s *shape, n *node, v view, by rule, taken *[maxDevices]bool) int {
+	best, bestScore := -1, int64(0)
+	for i := range n.devices {
+		if taken[i] || e.partsOn(s, &n.devices[i], v) == 0 {
+			continue
+		}
+		if x := by.device(e, s, n, i, v); best < 0 || x > bestScore {
+			best, bestScore = i, x
+		}
+	}
+	return best
 }
 
 func newPart(i int32, d *device, c *cut) part {

@@ -1,5 +1,7 @@
 package sched
 
+import "slices"
+
 // hope counts, by kind, the changes after which something may start that could
 // not before. A sleeper is looked at again only when a count moved, and then
 // only as far as that kind of change can matter to it.
@@ -11,16 +13,17 @@ type hope struct {
 
 // doubt is what a sleeper remembers of the last time planning said no.
 type doubt struct {
-	hope hope
-	log  int    // end of the pool's change log then
-	owed uint64 // levels of the owner tree at which its asker was within quota, as bits
+	hope    hope
+	read    int      // end of the pool's changes then
+	outlook *outlook // by which its nodes were scored then
+	owed    uint64   // levels of the owner tree at which its asker was within quota, as bits
 }
 
 // roomFor reports whether the sums of free places leave room for each group.
 // False is a proof that they do not fit.
 func (e *Engine) roomFor(groups []group, p *pool) bool {
 	for _, g := range groups {
-		if e.nowhere(g, p, now) || e.tree(g.shape, p).sum < int64(len(g.pods)) {
+		if e.nowhere(g, p, now) || !e.holds(e.tree(g.shape, p), len(g.pods)) {
 			return false
 		}
 	}
@@ -67,36 +70,25 @@ func (e *Engine) claimDue(en *entry) bool {
 		return false
 	}
 	owed := en.doubt.owed
-	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || d.hope.greed != p.hope.greed || d.log < p.logBase {
+	if d.hope.prey != p.hope.prey || owed&^d.owed != 0 || d.hope.greed != p.hope.greed ||
+		d.read < p.changes.recent || d.outlook != e.outlookOf(p) {
 		return true
 	}
 	if en.forbidden() { // what is needed is not only room
 		return true
 	}
 	a := e.asker(w, en, groups)
-	changed := e.changedSince(p, d.log)
+	changed := slices.Collect(p.changes.since(d.read)) // to look makes more
 	e.begin()
 	defer e.rollback()
-	for _, n := range changed {
+	for _, leaf := range changed {
 		for _, g := range groups {
-			if _, ok := a.look(g.shape, n); ok {
+			if _, ok := a.look(g.shape, p.nodes[leaf]); ok {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// changedSince returns the nodes of p that changed after a place in its log,
-// which must not have been trimmed yet.
-func (e *Engine) changedSince(p *pool, at int) []*node {
-	var out []*node
-	for i := at; i < p.logBase+len(p.log); i++ {
-		if n := e.nodes[p.log[i-p.logBase]]; n.lastLog == i && n.pool == p {
-			out = append(out, n)
-		}
-	}
-	return out
 }
 
 // over reports whether a demand would take a, or an account above it, above
@@ -123,7 +115,9 @@ func (e *Engine) owed(acct *account, demand vec) uint64 {
 
 // doubtNow is what to remember when planning says no at this moment.
 func (e *Engine) doubtNow(en *entry, demand vec) doubt {
-	return doubt{hope: en.pool.hope, log: en.pool.logBase + len(en.pool.log), owed: e.owed(en.acct, demand)}
+	return doubt{
+		hope: en.pool.hope, read: en.pool.changes.end(), outlook: e.outlookOf(en.pool), owed: e.owed(en.acct, demand),
+	}
 }
 
 // The pauses (ms) between attempts to consolidate for one shape in one pool:

@@ -169,6 +169,7 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 				}
 				got := e.tree(s, p)
 				want := &tree{shape: s, pool: p, read: -1}
+				want.free.read = -1
 				e.repair(want)
 				best := e.top(got)
 				e.knowAll(got)
@@ -177,18 +178,18 @@ func TestRepairedTreeEqualsBuiltOne(t *testing.T) {
 					alone := &tree{shape: s, pool: p}
 					e.build(alone)
 					e.offer(alone, leaf)
-					if alone.guess[leaf] {
-						e.know(alone, int32(leaf))
-					}
-					if alone.slots[leaf] != want.slots[leaf] || alone.score[leaf] != want.score[leaf] ||
-						alone.group[leaf] != want.group[leaf] {
+					if alone.leaves[leaf].score != want.leaves[leaf].score {
 						t.Fatalf("shape %s: built anew, %s has another score than on its own", s.key, n.Name)
 					}
 				}
-				if got.sum != want.sum || !slices.Equal(got.score, want.score) || best != e.top(want) {
-					t.Fatalf("shape %s: sum %d, best %d; built anew: sum %d, best %d", s.key, got.sum, e.top(got), want.sum, e.top(want))
+				same := func(a, b leaf) bool { return a.score == b.score && (a.at < 0 || a.group == b.group) }
+				if !slices.EqualFunc(got.leaves, want.leaves, same) || best != e.top(want) {
+					t.Fatalf("shape %s: best %d; built anew: best %d", s.key, e.top(got), e.top(want))
 				}
-				checkHeaps(t, got)
+				if f, w := e.free(got), e.free(want); f.sum != w.sum || !slices.Equal(f.slots, w.slots) {
+					t.Fatalf("shape %s: %d fit; built anew: %d", s.key, f.sum, w.sum)
+				}
+				checkLadders(t, got)
 				b := *e.bounds(got)
 				got.bound.read = -1
 				if c := e.bounds(got); b.sumLater != c.sumLater || b.sumFixed != c.sumFixed {
@@ -213,25 +214,28 @@ func TestForkWaitsWithMovesAsItsEngineDoes(t *testing.T) {
 	}
 }
 
-// checkHeaps checks that each leaf that fits is in its heap once, below none
+// checkLadders checks that each leaf that fits is in its ladder once, below none
 // that is worse.
-func checkHeaps(t *rapid.T, x *tree) {
+func checkLadders(t *rapid.T, x *tree) {
 	t.Helper()
 	ranked := 0
-	for g, h := range x.heaps {
-		for i, leaf := range h {
+	for g, h := range x.ladders {
+		if len(h) > 0 && x.tops[g] != h[0] || len(h) == 0 && x.tops[g] != ground {
+			t.Fatalf("the top of ladder %d is said to be %v: %v", g, x.tops[g], h)
+		}
+		for i, r := range h {
 			ranked++
-			if int(x.at[leaf]) != i || int(x.group[leaf]) != g || x.score[leaf] == noScore {
-				t.Fatalf("leaf %d is in heap %d at %d, it says in %d at %d", leaf, g, i, x.group[leaf], x.at[leaf])
+			if l := x.leaves[r.leaf]; int(l.at) != i || int(l.group) != g || l.score == noScore || r != x.rung(r.leaf) {
+				t.Fatalf("leaf %d is in ladder %d at %d as %v, it says in %d at %d as %v", r.leaf, g, i, r, l.group, l.at, l)
 			}
-			if i > 0 && x.better(leaf, h[(i-1)/2]) {
-				t.Fatalf("leaf %d is better than leaf %d above it", leaf, h[(i-1)/2])
+			if i > 0 && r.before(h[(i-1)/2]) {
+				t.Fatalf("leaf %d is better than leaf %d above it", r.leaf, h[(i-1)/2].leaf)
 			}
 		}
 	}
-	for leaf, score := range x.score {
-		ranked -= b2i(score != noScore)
-		if score == noScore && x.at[leaf] >= 0 {
+	for leaf, l := range x.leaves {
+		ranked -= b2i(l.score != noScore)
+		if l.score == noScore && l.at >= 0 {
 			t.Fatalf("leaf %d does not fit and is ranked", leaf)
 		}
 	}

@@ -12,11 +12,10 @@ import (
 // weights keep one binary digit only, so that the mix, and with it every score
 // of the fgd rule, changes seldom, and depends on what exists alone.
 type mix struct {
-	shapes     []*shape
-	weights    []int64
-	sum        int64
-	popular    int   // the first so many make up 95% of the pods
-	popularSum int64 // their weights
+	shapes  []*shape
+	weights []int64
+	sum     int64
+	parts   []int64 // of the first shapes, which make up 95% of the pods, in millionths of those
 }
 
 // most bounds of what may be expected.
@@ -57,8 +56,11 @@ func (e *Engine) expect(ev Expect) error {
 		e.expected = nil
 	}
 	for _, p := range e.poolList {
-		if p.GPUPlacement == FGD || p.GPUPlacement == Dense {
-			p.forgetScores()
+		switch p.GPUPlacement {
+		case FGD:
+			p.changes.forget()
+		case Dense:
+			p.changes.age(len(p.nodes)) // scores are guessed anew; see outlookOf
 		}
 	}
 	return nil
@@ -100,14 +102,11 @@ func (e *Engine) remix() {
 	}
 	for _, p := range e.poolList {
 		if p.GPUPlacement == FGD {
-			p.forgetScores()
+			p.changes.forget()
 		}
 	}
 	e.currentMix()
 }
-
-// forgetScores lets all trees of p be built anew.
-func (p *pool) forgetScores() { p.log, p.logBase = nil, p.logBase+len(p.log)+1 }
 
 // settle orders the shapes and sums up.
 func (m *mix) settle() {
@@ -121,11 +120,15 @@ func (m *mix) settle() {
 	})
 	shapes, weights := m.shapes, m.weights
 	m.shapes, m.weights = nil, nil
+	popular, most := 0, int64(0)
 	for _, i := range order {
-		if m.popularSum*100 < m.sum*95 {
-			m.popular++
-			m.popularSum += weights[i]
+		if most*100 < m.sum*95 {
+			popular++
+			most += weights[i]
 		}
 		m.shapes, m.weights = append(m.shapes, shapes[i]), append(m.weights, weights[i])
+	}
+	for _, weight := range m.weights[:popular] {
+		m.parts = append(m.parts, weight*1_000_000/most)
 	}
 }

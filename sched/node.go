@@ -66,7 +66,6 @@ type node struct {
 	cap     []int64    // by resource index
 	used    [3][]int64 // by later, actual, fixed
 	holders []*holding // takeable ones are among them; in order of arrival
-	lastLog int        // last place in the pool's change log
 	version uint64     // of the node's state; equal versions are equal states
 	space   space
 	host    int64 // MiB of host memory that hold the state of suspended pods
@@ -207,12 +206,9 @@ func b2i(b bool) int {
 func (e *Engine) touch(n *node, freed bool) {
 	e.versions++
 	n.version = e.versions
-	p := n.pool
-	p.log = append(p.log, n.id)
-	n.lastLog = p.logBase + len(p.log) - 1
-	p.trim()
+	n.pool.changes.note(n.leafAt, len(n.pool.nodes))
 	if freed && e.tx == nil && !e.quiet {
-		p.hope.room++
+		n.pool.hope.room++
 	}
 }
 

@@ -9,17 +9,20 @@ import (
 // it expects none: holes are worth nothing then, and nothing is scarce.
 type outlook struct {
 	mix   *mix
-	holes map[int32]*holes    // by device class
+	holes []*holes            // by device class
 	alike map[string]*holes   // by the items they come from
 	rooms map[roomsKey]*rooms // what nodes are worth
 }
 
 func newOutlook(m *mix) *outlook {
-	return &outlook{mix: m, holes: map[int32]*holes{}, alike: map[string]*holes{}, rooms: map[roomsKey]*rooms{}}
+	return &outlook{mix: m, alike: map[string]*holes{}, rooms: map[roomsKey]*rooms{}}
 }
 
 // holesOf returns what parts of devices of a class are worth.
 func (e *Engine) holesOf(o *outlook, class int32) *holes {
+	for int(class) >= len(o.holes) {
+		o.holes = append(o.holes, nil)
+	}
 	if h := o.holes[class]; h != nil {
 		return h
 	}
@@ -29,15 +32,14 @@ func (e *Engine) holesOf(o *outlook, class int32) *holes {
 		if s.whole || s.ask.Devices == 0 || !c.ok {
 			continue
 		}
-		size := c.size(e.classes[class])
-		if size >= wholeHole {
+		if c.hole >= wholeHole {
 			continue
 		}
 		weight := float64(o.mix.weights[i] * int64(s.ask.Devices))
-		if at := slices.IndexFunc(items, func(x item) bool { return x.size == size }); at >= 0 {
+		if at := slices.IndexFunc(items, func(x item) bool { return x.size == c.hole }); at >= 0 {
 			items[at].weight += weight
 		} else {
-			items = append(items, item{size, weight})
+			items = append(items, item{c.hole, weight})
 		}
 	}
 	slices.SortFunc(items, func(a, b item) int { return b.size - a.size })

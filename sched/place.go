@@ -109,7 +109,7 @@ func (e *Engine) placeNow(w *workload, en *entry, groups []group) (held []*holdi
 		shape := g.shape
 		for i := 0; i < len(g.pods); {
 			t := e.tree(shape, en.pool)
-			if t.sum < int64(len(g.pods)-i) && !shape.moving {
+			if !shape.moving && !e.holds(t, len(g.pods)-i) {
 				return nil, where, why
 			}
 			var others []Placement

@@ -106,7 +106,9 @@ func (e *Engine) asker(w *workload, en *entry, groups []group) *asker {
 }
 
 // quick serves the common case, one pod for which one victim is enough: it
-// asks the owners that borrow most for what loses least.
+// asks the owners that borrow most for work of which hardly any is lost, else,
+// of those that it asked, for the single pod of no more than its own size of
+// which the least is lost.
 func (a *asker) quick(groups []group) bool {
 	e := a.e
 	if len(groups) != 1 || len(groups[0].pods) != 1 || a.pool.Surplus == ByService || e.yieldsWithin(a.w) {
@@ -116,48 +118,71 @@ func (a *asker) quick(groups []group) bool {
 	if e.bounds(e.tree(s, a.pool)).sumLater > 0 { // room is coming anyway
 		return false
 	}
+	const tries = 8
+	var dear []chance
 	for _, acct := range a.lenders() {
-		const tries = 8
-		left := tries
+		left, found := tries, len(dear)
 		for _, v := range acct.victims {
 			for i := len(v.items) - 1; i >= 0 && left > 0; i, left = i-1, left-1 {
-				if a.replace(v.items[i].w, s, groups) {
+				c, ok := a.chance(v.items[i].w, s)
+				switch {
+				case !ok:
+				case magnitude(c.lost) > 0:
+					if len(c.held) == 1 && c.charge[0] <= a.demand[0] {
+						dear = append(dear, c)
+					}
+				case a.replace(c, s, groups):
 					return true
 				}
 			}
+			if len(dear) > found {
+				break // what is more important comes later
+			}
+		}
+	}
+	slices.SortFunc(dear, func(x, y chance) int {
+		return cmp.Or(costCmp(costOf([]unit{x.unit}), costOf([]unit{y.unit})), unitCmp(x.unit, y.unit))
+	})
+	for _, c := range dear[:min(len(dear), tries)] {
+		if a.replace(c, s, groups) {
+			return true
 		}
 	}
 	return false
 }
 
-// replace evicts one unit of the workload if that lets the asker's only pod
-// start in its place.
-func (a *asker) replace(v *workload, s *shape, groups []group) bool {
-	e := a.e
+// chance is a place that is free when a unit stops.
+type chance struct {
+	unit
+	node *node
+}
+
+// chance returns what has to stop with the newest pod of v, and where that is,
+// if the asker may stop it for a pod of s.
+func (a *asker) chance(v *workload, s *shape) (chance, bool) {
 	here := slices.DeleteFunc(slices.Clone(v.placed), func(p *pod) bool { return p.hold.node.pool != a.pool })
 	if len(here) == 0 {
-		return false
+		return chance{}, false
 	}
-	newest := slices.MaxFunc(here, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) })
-	h := newest.hold
+	h := slices.MaxFunc(here, func(x, y *pod) int { return cmp.Or(cmp.Compare(x.since, y.since), podCmp(x, y)) }).hold
 	defer a.chargedOn(s, h.node)()
 	u, ok := a.unit(h)
-	if !ok || !e.fits(s, h.node, nil) {
-		return false
-	}
+	return chance{u, h.node}, ok && a.e.fits(s, h.node, nil)
+}
+
+// replace evicts a unit if that lets the asker's only pod start in its place.
+func (a *asker) replace(c chance, s *shape, groups []group) bool {
+	e := a.e
+	defer a.chargedOn(s, c.node)()
 	e.effort -= lookEffort
 	e.begin()
-	e.take(&u)
-	placed := a.settleOn([]*node{h.node}, groups)
-	if placed == nil {
-		e.rollback()
-		return false
-	}
+	e.take(&c.unit)
+	placed := a.settleOn([]*node{c.node}, groups)
 	e.rollback()
-	if !a.rightful([]unit{u}, placed) {
+	if placed == nil || !a.rightful([]unit{c.unit}, placed) {
 		return false
 	}
-	a.carryOut([]unit{u}, placed)
+	a.carryOut([]unit{c.unit}, placed)
 	return true
 }
 

@@ -29,10 +29,10 @@ type pool struct {
 	cursor     int    // the dormitory at which the review goes on
 	reviews    uint64 // how many reviews began
 
-	// log is the list of nodes that changed, oldest first; trees read it from
-	// where they stopped. logBase is the place of log[0].
-	log     []int32
-	logBase int
+	changes  changes
+	outlines []outline // by index in nodes
+	byName   []int32   // indices in nodes, in order of their names
+	outlined int       // the place in the changes up to which they are true
 
 	hope  hope
 	seen  hope // when sleepers were last looked at
@@ -76,48 +76,4 @@ func (p *pool) reheap() {
 		a.awake.init()
 	}
 	p.root.awake.init()
-}
-
-// trim keeps the log short: it is never useful to replay more changes than
-// there are nodes, so readers that are further behind start afresh.
-func (p *pool) trim() {
-	if limit := 4*len(p.nodes) + 64; len(p.log) > limit {
-		drop := len(p.log) - limit/2
-		p.logBase += drop
-		p.log = append(p.log[:0], p.log[drop:]...)
-	}
-}
-
-// bounds returns the tree's planning bounds, repaired.
-func (e *Engine) bounds(t *tree) *bounds {
-	b, p := &t.bound, t.pool
-	end := p.logBase + len(p.log)
-	set := func(leaf int) {
-		n := p.nodes[leaf]
-		b.sumLater -= b.later[leaf]
-		b.sumFixed -= b.fixed[leaf]
-		b.later[leaf], b.fixed[leaf] = 0, 0
-		if fit := e.slots(t.shape, n, fixed, manySlots); fit > 0 && (t.shape.moving || e.fits(t.shape, n, nil)) {
-			b.fixed[leaf] = fit
-			b.later[leaf] = e.slots(t.shape, n, later, manySlots)
-		}
-		b.sumLater += b.later[leaf]
-		b.sumFixed += b.fixed[leaf]
-	}
-	if b.read < p.logBase || end-b.read > len(p.nodes)/2+8 || len(b.later) != len(p.nodes) {
-		b.later, b.fixed = make([]int64, len(p.nodes)), make([]int64, len(p.nodes))
-		b.sumLater, b.sumFixed = 0, 0
-		for leaf := range p.nodes {
-			set(leaf)
-		}
-		b.read = end
-		return b
-	}
-	for i := b.read; i < end; i++ {
-		if n := e.nodes[p.log[i-p.logBase]]; n.lastLog == i && n.pool == p {
-			set(n.leafAt)
-		}
-	}
-	b.read = end
-	return b
 }

@@ -5,23 +5,26 @@ import (
 	"slices"
 )
 
-// tree ranks the nodes of a pool for one shape: heaps of those that fit, by
-// score, and the sum of the pods that fit. It is repaired lazily from the
-// pool's change log. Rules that look beyond a node's own score keep nodes in
-// several heaps; see [pricing].
+// tree ranks the nodes of a pool for one shape: ladders of those that may fit,
+// by score. It is repaired lazily from the pool's changes, and no more than it
+// takes to know the best: nodes that may offer more than they did are marked, and
+// looked at when only they could be better; one that offers less is found out
+// when it comes to the top. Rules that look beyond a node's own score keep nodes
+// in several ladders; see [pricing].
 type tree struct {
-	shape *shape
-	pool  *pool
-	read  int       // place in the log up to which scores and slots are true
-	heaps [][]int32 // by group, leaves with the best on top
-	group []int32   // by leaf: its heap
-	at    []int32   // by leaf: its place there; -1 none
-	rank  []int32   // by leaf: the place of its node by name, for ties
-	score []int64   // by leaf; unfit is noScore
-	guess []bool    // by leaf: score is the most it can be; see lazy
-	slots []int64   // by leaf, in view now
-	sum   int64
+	shape   *shape
+	pool    *pool
+	read    int      // place in the changes up to which no leaf without a mark offers more than it says
+	outlook *outlook // by which nodes are scored; see outlookOf
+	rule    rule
+	pricing pricing // the rule, if it is one
+	lazy    lazy    // the rule, if it is one
+	leaves  []leaf
+	ladders [][]rung // by group
+	tops    []rung   // of the ladders
+	marked  marks    // by rank; for a lazy rule
 
+	free  free
 	bound bounds
 
 	// moveFails, moveHope and nextMove pace consolidation; see moveDue.
@@ -30,13 +33,16 @@ type tree struct {
 	nextMove  Time
 }
 
-// bounds are a tree's sums in the views that planning reasons with.
-type bounds struct {
-	read         int
-	later, fixed []int64
-	sumLater     int64
-	sumFixed     int64
+// leaf is what a tree knows of a node.
+type leaf struct {
+	score int64 // the most it can be, but for those marked; noScore when nothing fits
+	known int   // place in the changes at which score was worked out; guessed for never
+	group int32 // its ladder
+	at    int32 // its place there; -1 none
+	rank  int32 // see outline
 }
+
+const guessed = -1
 
 const (
 	noScore   = int64(-1 << 63)
@@ -58,7 +64,7 @@ func (s *shape) treeIn(p *pool) *tree {
 	t := s.trees[p.index]
 	if t == nil {
 		t = &tree{shape: s, pool: p, read: -1}
-		t.bound.read = -1
+		t.bound.read, t.free.read = -1, -1
 		s.trees[p.index] = t
 	}
 	return t
@@ -66,221 +72,211 @@ func (s *shape) treeIn(p *pool) *tree {
 
 func (e *Engine) repair(t *tree) {
 	p := t.pool
-	end := p.logBase + len(p.log)
-	if t.read == end && len(t.score) == len(p.nodes) {
-		return
-	}
-	if t.read < p.logBase || end-t.read > len(p.nodes)/2+8 || len(t.score) != len(p.nodes) {
+	if p.lostTrack(t.read, len(t.leaves)) || t.outlook != e.outlookOf(p) {
 		e.build(t)
-		t.read = end
 		return
 	}
-	for i := t.read; i < end; i++ {
-		n := e.nodes[p.log[i-p.logBase]]
-		if n.lastLog != i || n.pool != p { // repaired at its last change
-			continue
-		}
-		if t.slots[n.leafAt] == 0 && t.shape.whole && n.room().empty < int64(t.shape.ask.Devices) && !n.Counted {
-			continue // it did not fit and does not; most changes are such, for most shapes
-		}
-		e.rerank(t, n.leafAt)
+	if t.read == p.changes.end() {
+		return
 	}
-	t.read = end
+	outlines := e.outlines(p)
+	for leaf := range p.changes.since(t.read) {
+		switch o := &outlines[leaf]; {
+		case e.hopeless(t.shape, o):
+		case t.lazy != nil:
+			t.marked.add(o.rank)
+		default:
+			e.know(t, int32(leaf))
+		}
+	}
+	t.read = p.changes.end()
 }
 
-// build makes the tree afresh. Bare nodes of one kind offer the same, so the
-// first of them answers for all.
+// raise lets a leaf that is marked stand as high as it can.
+func (e *Engine) raise(t *tree, x int32) {
+	l := &t.leaves[x]
+	hopeless := e.hopeless(t.shape, e.regroup(t, x)) // what it offered may be gone again
+	if hopeless || l.at >= 0 && l.score == t.lazy.most() {
+		return
+	}
+	l.score, l.known = t.lazy.most(), guessed
+	if l.at < 0 {
+		t.add(x)
+	}
+	t.fix(x)
+}
+
+// regroup puts a leaf into the group in which it is now, and takes its mark away.
+func (e *Engine) regroup(t *tree, x int32) *outline {
+	l, o := &t.leaves[x], &e.outlines(t.pool)[x]
+	t.marked.drop(o.rank)
+	if l.group != o.group {
+		if l.at >= 0 {
+			t.remove(x)
+		}
+		l.group = o.group
+	}
+	return o
+}
+
+// outlookOf is the outlook by which the nodes of p are scored lazily, if any: in
+// other pools scores are forgotten when the outlook changes.
+func (e *Engine) outlookOf(p *pool) *outlook {
+	if p.GPUPlacement == Dense {
+		return e.outlook
+	}
+	return nil
+}
+
+// build makes the tree afresh.
 func (e *Engine) build(t *tree) {
 	n := len(t.pool.nodes)
-	t.score = slices.Grow(t.score[:0], n)[:n]
-	t.guess = slices.Grow(t.guess[:0], n)[:n]
-	t.slots = slices.Grow(t.slots[:0], n)[:n]
-	t.group = slices.Grow(t.group[:0], n)[:n]
-	t.at = slices.Grow(t.at[:0], n)[:n]
-	t.rank = slices.Grow(t.rank[:0], n)[:n]
-	t.heaps, t.sum = nil, 0
-	bare := map[int32]int{}
-	_, each := e.rule(t.pool, t.shape).(random)
-	for i, n := range t.pool.nodes {
-		t.rank[i] = n.rank
-		like := i
-		if len(n.holders) == 0 && !n.gone && t.shape.ask.Fit == "" && !each {
-			if first, ok := bare[n.kind]; ok {
-				like = first
-			} else {
-				bare[n.kind] = i
+	t.read, t.outlook = t.pool.changes.end(), e.outlookOf(t.pool)
+	t.rule = e.rule(t.pool, t.shape)
+	t.pricing, _ = t.rule.(pricing)
+	t.lazy, _ = t.rule.(lazy)
+	t.leaves = slices.Grow(t.leaves[:0], n)[:n]
+	for g := range t.ladders {
+		t.ladders[g], t.tops[g] = t.ladders[g][:0], ground
+	}
+	outlines := e.outlines(t.pool)
+	for i := range t.leaves {
+		t.leaves[i] = leaf{score: noScore, known: guessed, at: -1, rank: outlines[i].rank}
+	}
+	if t.lazy != nil {
+		t.marked = newMarks(n)
+		for i := range outlines {
+			if o := &outlines[i]; !e.hopeless(t.shape, o) {
+				t.marked.add(o.rank)
 			}
 		}
-		if like == i {
-			e.offer(t, i)
-		} else {
-			t.slots[i], t.score[i], t.guess[i], t.group[i] = t.slots[like], t.score[like], t.guess[like], t.group[like]
-		}
-		t.sum += t.slots[i]
-		if t.at[i] = -1; t.score[i] != noScore {
+		return
+	}
+	e.offerAll(t)
+	for i := range t.leaves {
+		if t.leaves[i].score != noScore {
 			t.add(int32(i))
 		}
 	}
-	for _, h := range t.heaps {
-		for i := len(h)/2 - 1; i >= 0; i-- {
-			t.down(h, i)
-		}
+	for g := range t.ladders {
+		t.order(int32(g))
 	}
 }
 
-// offer works out what the node at a leaf offers to the tree's shape now: room,
-// score (or a guess at it) and group.
+// offerAll works out what all nodes offer. Bare nodes of one kind offer the
+// same, so the first of them answers for all.
+func (e *Engine) offerAll(t *tree) {
+	bare := map[int32]int{}
+	_, each := t.rule.(random)
+	for i, n := range t.pool.nodes {
+		if len(n.holders) == 0 && !n.gone && t.shape.ask.Fit == "" && !each {
+			if first, ok := bare[n.kind]; ok {
+				l, like := &t.leaves[i], &t.leaves[first]
+				l.score, l.known = like.score, like.known
+				continue
+			}
+			bare[n.kind] = i
+		}
+		e.offer(t, i)
+	}
+}
+
+// offer works out what the node at a leaf offers to the tree's shape now.
 func (e *Engine) offer(t *tree, leaf int) {
-	n := t.pool.nodes[leaf]
-	t.slots[leaf], t.score[leaf], t.guess[leaf], t.group[leaf] = 0, noScore, false, 0
-	slots := e.slots(t.shape, n, now, manySlots)
-	if slots <= 0 || !t.shape.moving && !e.fits(t.shape, n, nil) {
+	n, l := t.pool.nodes[leaf], &t.leaves[leaf]
+	l.score, l.known = noScore, t.pool.changes.end()
+	if e.slots(t.shape, n, now, 1) <= 0 || !t.shape.moving && !e.fits(t.shape, n, nil) {
 		return
 	}
-	rule := e.rule(t.pool, t.shape)
-	if p, ok := rule.(pricing); ok {
-		t.group[leaf] = p.group(e, n)
+	l.score = t.rule.node(e, t.shape, n)
+}
+
+// know works out what a leaf offers, and puts it where that belongs.
+func (e *Engine) know(t *tree, x int32) {
+	if t.lazy != nil {
+		e.regroup(t, x)
 	}
-	t.slots[leaf] = slots
-	if l, ok := rule.(lazy); ok {
-		t.score[leaf], t.guess[leaf] = l.most(), true
-	} else {
-		t.score[leaf] = rule.node(e, t.shape, n)
+	e.offer(t, int(x))
+	switch l := &t.leaves[x]; {
+	case l.score == noScore && l.at >= 0:
+		t.remove(x)
+	case l.score == noScore:
+	default:
+		if l.at < 0 {
+			t.add(x)
+		}
+		t.fix(x)
 	}
 }
 
-// rerank works out anew what the node at a leaf offers, and its rank.
-func (e *Engine) rerank(t *tree, leaf int) {
-	x, i := int32(leaf), t.at[leaf]
-	slots, score, group := t.slots[leaf], t.score[leaf], t.group[leaf]
-	e.offer(t, leaf)
-	t.sum += t.slots[leaf] - slots
-	if i >= 0 && (t.score[leaf] == noScore || t.group[leaf] != group) {
-		t.remove(x, group)
+// knows reports whether what a leaf says is what its node offers.
+func (t *tree) knows(x int32) bool { return t.leaves[x].known > t.pool.changes.last[x] }
+
+// knowAll leaves nothing in t that is not known.
+func (e *Engine) knowAll(t *tree) {
+	for x := t.markedBefore(ground); x >= 0; x = t.markedBefore(ground) {
+		e.raise(t, x)
 	}
-	switch {
-	case t.score[leaf] == noScore:
-	case t.at[leaf] < 0:
-		t.add(x)
-		t.up(t.heaps[t.group[leaf]], int(t.at[leaf]))
-	case t.score[leaf] != score:
-		if h := t.heaps[group]; !t.up(h, int(i)) {
-			t.down(h, int(i))
+	for _, r := range slices.Concat(t.ladders...) {
+		if !t.knows(r.leaf) {
+			e.know(t, r.leaf)
 		}
 	}
 }
 
-// know replaces the guess at the score of a leaf by the score.
-func (e *Engine) know(t *tree, x int32) {
-	t.guess[x] = false
-	t.score[x] = e.rule(t.pool, t.shape).node(e, t.shape, t.pool.nodes[x])
+// markedBefore returns the first leaf that is marked if it could be before another; -1
+// when it could not, or none is.
+func (t *tree) markedBefore(other rung) int32 {
+	rank := int32(-1)
+	if t.lazy != nil {
+		rank = t.marked.least()
+	}
+	if rank < 0 || !(rung{score: t.lazy.most(), rank: rank}).before(other) {
+		return -1
+	}
+	return t.pool.byName[rank]
 }
 
-// knowAll leaves no guesses in t.
-func (e *Engine) knowAll(t *tree) {
-	for _, h := range t.heaps {
-		for i := len(h) - 1; i >= 0; i-- {
-			if t.guess[h[i]] {
-				e.know(t, h[i])
-				t.down(h, i)
+// first returns the best of the tops, by score alone, that come after one of
+// them; ground when there is none. Its score is known.
+func (e *Engine) first(t *tree, after rung) rung {
+	for {
+		next := ground
+		for _, r := range t.tops {
+			if r.before(next) && after.before(r) {
+				next = r
 			}
 		}
-	}
-}
-
-// add puts a leaf at the end of its heap, out of order.
-func (t *tree) add(x int32) {
-	g := int(t.group[x])
-	for g >= len(t.heaps) {
-		t.heaps = append(t.heaps, nil)
-	}
-	t.at[x] = int32(len(t.heaps[g]))
-	t.heaps[g] = append(t.heaps[g], x)
-}
-
-// remove takes a leaf out of the heap of group g.
-func (t *tree) remove(x, g int32) {
-	i, h := int(t.at[x]), t.heaps[g]
-	last := len(h) - 1
-	h[i] = h[last]
-	t.at[h[i]] = int32(i)
-	h = h[:last]
-	t.heaps[g], t.at[x] = h, -1
-	if i < last && !t.up(h, i) {
-		t.down(h, i)
-	}
-}
-
-func (t *tree) up(h []int32, i int) bool {
-	x, moved := h[i], false
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !t.better(x, h[parent]) {
-			break
+		for x := t.markedBefore(next); x >= 0; x = t.markedBefore(next) {
+			e.raise(t, x)
+			if l := &t.leaves[x]; l.at >= 0 && t.tops[l.group].before(next) && after.before(t.tops[l.group]) {
+				next = t.tops[l.group]
+			}
 		}
-		h[i] = h[parent]
-		t.at[h[i]] = int32(i)
-		i, moved = parent, true
-	}
-	h[i], t.at[x] = x, int32(i)
-	return moved
-}
-
-func (t *tree) down(h []int32, i int) {
-	x := h[i]
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			break
+		if next.leaf < 0 || t.knows(next.leaf) {
+			return next
 		}
-		if child+1 < len(h) && t.better(h[child+1], h[child]) {
-			child++
-		}
-		if !t.better(h[child], x) {
-			break
-		}
-		h[i] = h[child]
-		t.at[h[i]] = int32(i)
-		i = child
+		e.know(t, next.leaf)
 	}
-	h[i], t.at[x] = x, int32(i)
-}
-
-// better is the order of a heap: higher scores first, then the first by name.
-func (t *tree) better(a, b int32) bool {
-	if t.score[a] != t.score[b] {
-		return t.score[a] > t.score[b]
-	}
-	return t.rank[a] < t.rank[b]
 }
 
 // top returns the leaf that is best, what the rule charges beside its score
-// included; -1 when nothing fits. Of each heap it looks as far as it could have
-// the best.
+// included; -1 when nothing fits. It goes through the best of the groups as far
+// as a price can make one the best.
 func (e *Engine) top(t *tree) int32 {
-	best, bestScore := int32(-1), int64(0)
-	p, priced := e.rule(t.pool, t.shape).(pricing)
-	priced = priced && len(t.heaps) > 1 && p.priced(e, t.pool)
-	beats := func(x int32, score int64) bool {
-		return best < 0 || score > bestScore || score == bestScore && t.rank[x] < t.rank[best]
+	next := e.first(t, sky)
+	if t.pricing == nil || !t.pricing.priced(e, t.pool) {
+		return next.leaf
 	}
-	for _, h := range t.heaps {
-		for len(h) > 0 && t.guess[h[0]] && beats(h[0], t.score[h[0]]) {
-			e.know(t, h[0])
-			t.down(h, 0)
-		}
-		if len(h) == 0 || !beats(h[0], t.score[h[0]]) {
-			continue
-		}
-		score := t.score[h[0]]
-		if priced {
-			score -= p.price(e, t.shape, t.pool.nodes[h[0]])
-		}
-		if beats(h[0], score) {
-			best, bestScore = h[0], score
+	best := ground
+	for ; next.before(best); next = e.first(t, next) {
+		x := next
+		x.score -= t.pricing.price(e, t.shape, t.pool.nodes[next.leaf])
+		if x.before(best) {
+			best = x
 		}
 	}
-	return best
+	return best.leaf
 }
 
 // best returns the best node for one pod, or nil. For shapes whose fitness
@@ -293,17 +289,10 @@ func (e *Engine) best(t *tree, others []Placement) *node {
 		return nil
 	}
 	e.knowAll(t)
-	var order []int32
-	for i, s := range t.score {
-		if s != noScore {
-			order = append(order, int32(i))
-		}
-	}
-	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(t.score[b], t.score[a]), cmp.Compare(t.pool.nodes[a].rank, t.pool.nodes[b].rank))
-	})
-	for _, i := range order {
-		if n := t.pool.nodes[i]; e.fits(t.shape, n, others) {
+	order := slices.Concat(t.ladders...)
+	slices.SortFunc(order, func(a, b rung) int { return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.rank, b.rank)) })
+	for _, r := range order {
+		if n := t.pool.nodes[r.leaf]; e.fits(t.shape, n, others) {
 			return n
 		}
 	}

@@ -44,5 +44,8 @@ func (r Resources) Clone() Resources {
 
 // names returns the names of r's other resources in order.
 func (r Resources) names() []string {
+	if len(r.Other) == 0 {
+		return nil
+	}
 	return slices.Sorted(maps.Keys(r.Other))
 }

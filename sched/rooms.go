@@ -17,7 +17,7 @@ import (
 // which it counts, and worked out for those amounts only that are asked for.
 //
 // Pods without devices take of the resource alone. They come with a quarter of
-// their weight: where they would do harm, others nodes have them first.
+// their weight: where they would do harm, other nodes have them first.
 type rooms struct {
 	unit  int64 // of the other resource
 	takes []take
@@ -68,6 +68,7 @@ func (e *Engine) roomsOf(o *outlook, n *node, resource int) *rooms {
 
 func (e *Engine) newRooms(o *outlook, key roomsKey) *rooms {
 	r := &rooms{unit: key.unit, cols: mostUnits + 1}
+	r.rows = [][]int64{make([]int64, r.cols)} // no parts are worth nothing
 	worth := e.holesOf(o, key.class)
 	for i, s := range o.mix.shapes {
 		x := take{weight: 4 * o.mix.weights[i]}
@@ -84,8 +85,8 @@ func (e *Engine) newRooms(o *outlook, key roomsKey) *rooms {
 				continue
 			}
 			price := GPU
-			if size := c.size(e.classes[key.class]); !s.whole && size < wholeHole {
-				price = worth.price(size)
+			if !s.whole && c.hole < wholeHole {
+				price = worth.price(c.hole)
 			}
 			x.parts = toParts(price) * int64(s.ask.Devices)
 			if x.parts == 0 {
@@ -151,10 +152,18 @@ func (r *rooms) look(parts, left int64) int64 {
 		if x.parts > parts {
 			break
 		}
-		if x.need <= left {
-			weights += x.weight
-			sum += x.weight * (x.parts*GPU + r.look(parts-x.parts, left-x.need))
+		if x.need > left {
+			continue
 		}
+		rest := int64(-1)
+		if row := r.rows[parts-x.parts]; row != nil {
+			rest = row[left-x.need] // most are known: this is the inmost loop
+		}
+		if rest < 0 {
+			rest = r.look(parts-x.parts, left-x.need)
+		}
+		weights += x.weight
+		sum += x.weight * (x.parts*GPU + rest)
 	}
 	value := int64(0)
 	if weights > 0 {

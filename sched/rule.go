@@ -56,7 +56,12 @@ func (e *Engine) rule(p *pool, s *shape) rule {
 		}
 		return cpuRule{}
 	}
-	switch p.GPUPlacement {
+	return gpuRule(p.GPUPlacement)
+}
+
+// gpuRule is the rule of that name for pods with devices.
+func gpuRule(name string) rule {
+	switch name {
 	case Spread:
 		return spread{}
 	case FGD:

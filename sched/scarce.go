@@ -42,25 +42,21 @@ const (
 func (e *Engine) scarcity(p *pool) *scarcity {
 	x := &p.scarce
 	o := e.outlook
-	end := p.logBase + len(p.log)
 	switch {
-	case x.outlook != o || !slices.Equal(x.classes, p.classes) || len(x.free) != len(p.nodes),
-		x.read < p.logBase || end-x.read > len(p.nodes)/2+8:
+	case x.outlook != o || !slices.Equal(x.classes, p.classes) || p.lostTrack(x.read, len(x.free)):
 		*x = scarcity{outlook: o, classes: slices.Clone(p.classes), free: make([]int64, len(p.nodes))}
 		e.findRare(x, p)
 		for leaf := range p.nodes {
 			e.recountSlots(x, p.nodes[leaf])
 		}
-	case x.read == end:
+	case x.read == p.changes.end():
 		return x
 	default:
-		for i := x.read; i < end; i++ {
-			if n := e.nodes[p.log[i-p.logBase]]; n.lastLog == i && n.pool == p {
-				e.recountSlots(x, n)
-			}
+		for leaf := range p.changes.since(x.read) {
+			e.recountSlots(x, p.nodes[leaf])
 		}
 	}
-	x.read = end
+	x.read = p.changes.end()
 	x.reprice()
 	return x
 }
@@ -90,9 +86,12 @@ func (e *Engine) recountSlots(x *scarcity, n *node) {
 	}
 	x.total += free - x.free[n.leafAt]
 	x.free[n.leafAt] = free
+	outline := &e.outlines(n.pool)[n.leafAt]
 	for i := range x.rare {
-		r := &x.rare[i]
-		slots := int32(e.slots(r.shape, n, now, math.MaxInt32))
+		r, slots := &x.rare[i], int32(0)
+		if !e.hopeless(r.shape, outline) {
+			slots = int32(e.slots(r.shape, n, now, math.MaxInt32))
+		}
 		r.sum += int64(slots - r.slots[n.leafAt])
 		r.slots[n.leafAt] = slots
 	}

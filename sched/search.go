@@ -63,7 +63,7 @@ func (s *search) sum(g group) int64 {
 	if s.view == later {
 		return s.e.bounds(t).sumLater
 	}
-	return t.sum
+	return s.e.free(t).sum
 }
 
 // slots is how many of them each node has room for, by leaf.
@@ -71,7 +71,7 @@ func (s *search) slots(t *tree) []int64 {
 	if s.view == later {
 		return s.e.bounds(t).later
 	}
-	return t.slots
+	return s.e.free(t).slots
 }
 
 // place places all groups, and reports whether it could.
@@ -152,7 +152,7 @@ func (s *search) nodes(groups []group) []*node {
 	}
 	type place struct{ charge, harm, score, slots int64 }
 	of := func(n *node) place {
-		p := place{score: -max(t.score[n.leafAt], -manySlots<<32), slots: fits[n.leafAt]}
+		p := place{score: -max(t.leaves[n.leafAt].score, -manySlots<<32), slots: fits[n.leafAt]}
 		if s.dear {
 			p.charge = s.e.leastCharge(t.shape, n, s.view)
 		}

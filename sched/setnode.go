@@ -110,7 +110,7 @@ func (p *pool) removeNode(n *node) {
 	for i := n.leafAt; i < len(p.nodes); i++ {
 		p.nodes[i].leafAt = i
 	}
-	p.log, p.logBase = nil, p.logBase+len(p.log)+1
+	p.changes.forget()
 	p.reconfigured()
 }
 

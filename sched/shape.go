@@ -3,7 +3,6 @@ package sched
 import (
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // deviceClass is what devices of one kind have in common.
@@ -18,6 +17,7 @@ type cut struct {
 	mem, comp       int64
 	limMem, limComp int64
 	charge          int64 // micro-GPUs
+	hole            int   // the hole that it takes; see size
 }
 
 // shape is an interned [Ask]: pods of one shape are interchangeable, and one
@@ -39,10 +39,11 @@ type shape struct {
 // intern returns the shape of an ask that is charged at most so much a device;
 // 0 for any charge.
 func (e *Engine) intern(a Ask, most int64) *shape {
-	key := askKey(a, most)
-	if s := e.shapes[key]; s != nil {
+	e.key = appendAsk(e.key[:0], a, most)
+	if s := e.shapes[string(e.key)]; s != nil {
 		return s
 	}
+	key := string(e.key)
 	a.Models = slices.Sorted(slices.Values(a.Models))
 	a.Resources = a.Clone()
 	s := &shape{
@@ -58,28 +59,28 @@ func (e *Engine) intern(a Ask, most int64) *shape {
 	return s
 }
 
-func askKey(a Ask, most int64) string {
-	var b strings.Builder
-	num := func(xs ...int64) {
-		for _, x := range xs {
-			b.WriteString(strconv.FormatInt(x, 36))
-			b.WriteByte(' ')
-		}
-	}
+// appendAsk adds the key of a shape to a buffer.
+func appendAsk(b []byte, a Ask, most int64) []byte {
+	num := func(x int64) { b = append(strconv.AppendInt(b, x, 36), ' ') }
 	p := a.Part
-	num(int64(a.Devices), p.Fraction, p.MemoryMiB, p.ComputeMilli, p.LimitFraction, p.LimitMemoryMiB,
-		p.LimitComputeMilli, a.CPU, a.Memory, a.Pods, most)
+	for _, x := range [...]int64{
+		int64(a.Devices), p.Fraction, p.MemoryMiB, p.ComputeMilli, p.LimitFraction, p.LimitMemoryMiB,
+		p.LimitComputeMilli, a.CPU, a.Memory, a.Pods, most,
+	} {
+		num(x)
+	}
 	for _, name := range a.names() {
-		b.WriteString(name)
-		b.WriteByte('=')
+		b = append(append(b, name...), '=')
 		num(a.Other[name])
 	}
-	for _, m := range slices.Sorted(slices.Values(a.Models)) {
-		b.WriteString(strconv.Quote(m))
+	models := a.Models
+	if !slices.IsSorted(models) {
+		models = slices.Sorted(slices.Values(models))
 	}
-	b.WriteByte('|')
-	b.WriteString(a.Fit)
-	return b.String()
+	for _, m := range models {
+		b = strconv.AppendQuote(b, m)
+	}
+	return append(append(b, '|'), a.Fit...)
 }
 
 // The first resource indices.
@@ -127,6 +128,7 @@ func (e *Engine) cut(s *shape, class int32) *cut {
 	c := &s.cuts[class]
 	if !c.known {
 		*c = cutOf(s, e.classes[class])
+		c.hole = c.size(e.classes[class])
 	}
 	return c
 }

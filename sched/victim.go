@@ -2,6 +2,7 @@ package sched
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 )
 
@@ -207,8 +208,13 @@ func (e *Engine) take(u *unit) {
 	}
 }
 
-// cost compares ways to make room: fewer workloads first, from whoever borrows
-// most, of the least priority and with the least work lost.
+// magnitude is lost work in GPU hours, to a power of two; 0 is less than one.
+// What is of one magnitude makes less of a difference than who loses it.
+func magnitude(lost int64) int { return bits.Len64(uint64(lost) / (1000 * 3600)) }
+
+// cost compares ways to make room: work of the least priority first, then with
+// the least work lost, to a magnitude, then fewer workloads, from whoever
+// borrows most.
 type cost struct {
 	evicts   int // of units that are not just suspended
 	preempts int
@@ -245,10 +251,11 @@ func costCmp(a, b cost) int {
 		cmp.Compare(min(a.units, 1), min(b.units, 1)),
 		cmp.Compare(a.evicts, b.evicts),
 		cmp.Compare(a.preempts, b.preempts),
+		cmp.Compare(a.priority, b.priority),
+		cmp.Compare(magnitude(a.lost), magnitude(b.lost)),
 		cmp.Compare(a.units, b.units),
 		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
-		cmp.Compare(a.priority, b.priority),
 		cmp.Compare(a.lost, b.lost),
 		cmp.Compare(a.gpu, b.gpu),
 	)
@@ -258,9 +265,10 @@ func unitCmp(a, b unit) int {
 	return cmp.Or(
 		boolCmp(a.w.Swappable && !a.kept, b.w.Swappable && !b.kept),
 		cmp.Compare(b.rule, a.rule), // reclaim before preempt
+		cmp.Compare(a.w.Priority, b.w.Priority),
+		cmp.Compare(magnitude(a.lost), magnitude(b.lost)),
 		cmp.Compare(b.level, a.level),
 		cmp.Compare(b.standing, a.standing),
-		cmp.Compare(a.w.Priority, b.w.Priority),
 		cmp.Compare(a.lost, b.lost),
 		cmp.Compare(a.w.ID, b.w.ID),
 		cmp.Compare(a.held[0].pod.id, b.held[0].pod.id),

@@ -32,10 +32,11 @@ func (p *Project) Owner() (sched.Owner, error) {
 		return sched.Owner{}, err
 	}
 	return sched.Owner{
-		Name:      ProjectOwner(p.Name),
-		Parent:    parentOwner(p.Spec.Department),
-		Pools:     pools,
-		PoolOrder: slices.Clone(p.Spec.PoolOrder),
+		Name:       ProjectOwner(p.Name),
+		Parent:     parentOwner(p.Spec.Department),
+		Pools:      pools,
+		PoolOrder:  slices.Clone(p.Spec.PoolOrder),
+		Discipline: string(p.Spec.Discipline),
 	}, nil
 }
 
@@ -58,6 +59,7 @@ func (p *NodePool) Pool() sched.Pool {
 		GPUPlacement:   string(p.Spec.Placement.GPU),
 		CPUPlacement:   string(p.Spec.Placement.CPU),
 		SurplusRuntime: spared.Milliseconds(),
+		Surplus:        string(p.Spec.Surplus),
 	}
 }
 

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"reflect"
@@ -150,6 +151,25 @@ func TestSurplusRuntime(t *testing.T) {
 	} {
 		if got := read[NodePool](t, "{metadata: {name: default}, spec: "+spec+"}").Pool().SurplusRuntime; got != want {
 			t.Errorf("%s: got %d ms, want %d", spec, got, want)
+		}
+	}
+}
+
+// What is written reaches the engine, which knows it by the same words.
+func TestOrders(t *testing.T) {
+	for _, want := range []string{"", sched.ByShare, sched.ByService} {
+		pool := read[NodePool](t, fmt.Sprintf("{metadata: {name: default}, spec: {surplus: %q}}", want)).Pool()
+		if err := sched.New(sched.Config{}).Apply(sched.PoolSet{Pool: pool}); err != nil || pool.Surplus != want {
+			t.Errorf("surplus %q becomes %q: %v", want, pool.Surplus, err)
+		}
+	}
+	for _, want := range []string{"", sched.FIFO, sched.Shortest, sched.Service} {
+		owner, err := read[Project](t, fmt.Sprintf("{metadata: {name: a}, spec: {discipline: %q}}", want)).Owner()
+		if err != nil || owner.Discipline != want {
+			t.Errorf("discipline %q becomes %q: %v", want, owner.Discipline, err)
+		}
+		if err := sched.New(sched.Config{}).Apply(sched.OwnerSet{Owner: owner}); err != nil {
+			t.Errorf("discipline %q: %v", want, err)
 		}
 	}
 }

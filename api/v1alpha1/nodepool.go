@@ -62,6 +62,15 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:XValidation:rule="size(self) > 0 && self.matches('^([0-9]{1,6}([.][0-9]{1,3})?h)?([0-9]{1,5}([.][0-9]{1,3})?m)?([0-9]{1,7}([.][0-9]{1,3})?s)?([0-9]{1,7}ms)?$')",message="write hours, minutes and seconds such as \"5m\" or \"1h30m\", or \"0s\" for none"
 	SurplusRuntime *metav1.Duration `json:"surplusRuntime,omitempty"`
 
+	// surplus is how what nobody is guaranteed is divided among owners of one
+	// priority: "share", by how much each has of it, over its weight; or
+	// "service", by how little each workload was served so far. Under "service"
+	// work that was served more is suspended for work that was served less, where
+	// it can be; none is stopped for it.
+	// +optional
+	// +kubebuilder:default=share
+	Surplus Surplus `json:"surplus,omitempty"`
+
 	// pricePerGPUHour is what one GPU of the pool costs an hour, in a currency
 	// of your choice; it is shown, and decides nothing.
 	// +optional
@@ -71,6 +80,17 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))",message="write a number from 0, such as \"2.5\""
 	PricePerGPUHour *resource.Quantity `json:"pricePerGPUHour,omitempty"`
 }
+
+// Surplus is a way to divide what nobody is guaranteed.
+//
+// +kubebuilder:validation:Enum=share;service
+type Surplus string
+
+// The ways to divide surplus.
+const (
+	ByShare   Surplus = "share"
+	ByService Surplus = "service"
+)
 
 // PlacementRule is how a node is chosen among those that fit.
 type PlacementRule string

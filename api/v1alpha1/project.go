@@ -60,7 +60,28 @@ type ProjectSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=63
 	PoolOrder []string `json:"poolOrder,omitempty"`
+
+	// discipline is the order among the project's workloads of equal priority:
+	// "fifo", by age; "shortest", by the GPU time that each is expected to need
+	// yet; or "service", by the GPU time that each had so far, the least first,
+	// and work that had more is suspended for it, where it can be. The latter two
+	// tell GPU times apart by a few levels only, and go by age within one.
+	// +optional
+	// +kubebuilder:default=fifo
+	Discipline Discipline `json:"discipline,omitempty"`
 }
+
+// Discipline is an order among a project's workloads.
+//
+// +kubebuilder:validation:Enum=fifo;shortest;service
+type Discipline string
+
+// The disciplines.
+const (
+	FIFO     Discipline = "fifo"
+	Shortest Discipline = "shortest"
+	Service  Discipline = "service"
+)
 
 // ProjectList is a list of projects.
 //

@@ -11,6 +11,9 @@
 // them anew, and fail the Job by its backoffLimit. So its finalizer is taken
 // from the pod first, as it does itself with pods that it stops. Whoever finds
 // a pod without it that goes on ([Uncounted]) gives it back by [Evictor.Recount].
+// A pod that is moved is not marked before, and so not found: where a scheduler
+// dies between two writes of a move, and the pod then ends by itself, its Job
+// runs it once more.
 package evict
 
 import (
@@ -33,6 +36,9 @@ import (
 
 	"github.com/weir-gpu/weir/kube/again"
 )
+
+// By ends the reason in the condition of a pod that Weir stops.
+const By = "ByWeir"
 
 // Order is one pod to stop.
 type Order struct {
@@ -100,13 +106,23 @@ func (e *Evictor) ask(ctx context.Context, o Order) error {
 }
 
 // Uncounted reports whether a pod goes on without the finalizer by which its
-// Job counts how it ends: a scheduler that was about to stop it has died. What
-// has ended was counted before it lost it.
+// Job counts how it ends, and is marked as stopped by Weir: a scheduler has died
+// before it deleted it. What has ended was counted before it lost it. Pods of
+// Jobs that another controller runs never had it, and are not marked and going
+// on but for that moment, in which it was not taken from them. Kubernetes withdraws
+// such a mark after two minutes.
 func Uncounted(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
 	return owner != nil && owner.Kind == "Job" && strings.HasPrefix(owner.APIVersion, batchv1.GroupName+"/") &&
 		p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed &&
-		!Counted(p)
+		marked(p) && !Counted(p)
+}
+
+// marked reports whether a pod's condition says that Weir stops it.
+func marked(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && strings.HasSuffix(c.Reason, By)
+	})
 }
 
 // Counted reports whether the Job controller has its finalizer on a pod.

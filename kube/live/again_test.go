@@ -71,13 +71,19 @@ func TestPodsThatGoOnAreCountedAgain(t *testing.T) {
 		[]byte(`[{"op": "remove", "path": "/metadata/finalizers"}]`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if evict.Counted(w.get(id)) {
+	mark := fmt.Sprintf(`{"status":{"conditions":[{"type":"DisruptionTarget","status":"True","reason":"Reclaimed%s",
+		"lastTransitionTime":%q}]}}`, evict.By, time.Now().UTC().Format(time.RFC3339))
+	if _, err := w.kube.CoreV1().Pods("ml").Patch(t.Context(), name, types.StrategicMergePatchType,
+		[]byte(mark), metav1.PatchOptions{}, "status"); err != nil {
+		t.Fatal(err)
+	}
+	if !evict.Uncounted(w.get(id)) {
 		t.Fatal("its Job counts it still")
 	}
 	w.scheduler()
 	w.eventually("its Job counts it", func() error {
 		if p := w.get(id); !evict.Counted(p) {
-			return fmt.Errorf("finalizers %q", p.Finalizers)
+			return fmt.Errorf("finalizers %q, conditions %+v", p.Finalizers, p.Status.Conditions)
 		}
 		return nil
 	})

@@ -77,6 +77,22 @@ func startControlPlane() {
 // newWorld gives a test a cluster of the given nodes; there is no scheduler.
 func newWorld(t testing.TB, nodes ...simnode.Spec) *world {
 	t.Helper()
+	w := newStillWorld(t, nodes...)
+	ctx, cancel := context.WithCancel(context.Background())
+	w.running.Go(func() { _ = w.fleet.Run(ctx) })
+	t.Cleanup(func() {
+		w.clear()
+		cancel()
+		w.running.Wait()
+	})
+	<-w.fleet.Ready()
+	return w
+}
+
+// newStillWorld is a world whose nodes have no kubelets so far. Who asks for it
+// clears it, too.
+func newStillWorld(t testing.TB, nodes ...simnode.Spec) *world {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
@@ -94,15 +110,7 @@ func newWorld(t testing.TB, nodes ...simnode.Spec) *world {
 	w.kube = must(kubernetes.NewForConfig(fast))
 	w.weir = must(watch.WeirClient(w.cfg))
 	w.install()
-	ctx, cancel := context.WithCancel(context.Background())
 	w.fleet = must(simnode.New(simnode.Options{Config: w.cfg, Nodes: nodes, Logger: slog.New(slog.DiscardHandler)}))
-	w.running.Go(func() { _ = w.fleet.Run(ctx) })
-	t.Cleanup(func() {
-		w.clear()
-		cancel()
-		w.running.Wait()
-	})
-	<-w.fleet.Ready()
 	return w
 }
 

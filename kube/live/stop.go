@@ -43,7 +43,7 @@ func (l *loop) evict(d sched.Decision, pod *corev1.Pod) {
 	l.busy()
 	order := evict.Order{
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID,
-		Reason: receipt.Reason(&d) + "ByWeir", Message: receipt.Why(&d),
+		Reason: receipt.Reason(&d) + evict.By, Message: receipt.Why(&d),
 		Budgeted: d.Action == sched.Move, Counted: evict.Counted(pod),
 	}
 	l.crew.Add(crew.Evict, func(ctx context.Context) {

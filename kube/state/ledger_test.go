@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -152,6 +153,9 @@ func (l *ledger) applyOne(ev sched.Event) {
 	case sched.PodGranted:
 		p := l.pods[ev.ID]
 		known("pod", ev.ID, p != nil)
+		if p.granted != nil && !reflect.DeepEqual(p.granted.Grant, ev.Grant) {
+			p.leaving = false // to the engine it starts there
+		}
 		p.granted = &ev
 	case sched.PodLeaving:
 		p := l.pods[ev.ID]

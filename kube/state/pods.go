@@ -153,11 +153,12 @@ func tell(id string, old, next fact, d *difference) bool {
 			d.pods = append(d.pods, sched.PodSet{Workload: next.workload, Pod: sched.Pod{ID: id, Ask: next.ask}})
 			changed = true
 		}
-		if next.granted && (!old.granted || old.since != next.since || !reflect.DeepEqual(old.grant, next.grant)) {
+		granted := next.granted && (!old.granted || old.since != next.since || !reflect.DeepEqual(old.grant, next.grant))
+		if granted {
 			d.pods = append(d.pods, sched.PodGranted{ID: id, Grant: next.grant, Since: next.since})
 			changed = true
 		}
-		if next.leaving && !old.leaving {
+		if next.leaving && (granted || !old.leaving) { // who is granted something else runs, to the engine
 			d.pods = append(d.pods, sched.PodLeaving{ID: id})
 			changed = true
 		}
@@ -241,10 +242,11 @@ func (s *State) placed(id string, p *pod, held sched.Grant, gone bool, odd error
 		next.grant = sched.Grant{Node: node}
 		odd = fmt.Errorf("it runs on node %s but its claim is allocated on %s; delete the pod to have the claim made anew",
 			node, held.Node)
-	case p.told.granted && p.told.uid == p.obj.UID && p.told.grant.Node == node && len(p.told.grant.Devices) > 0 &&
-		len(p.obj.Spec.ResourceClaims) > 0:
+	case p.told.granted && p.told.uid == p.obj.UID && p.told.grant.Node == node && named(p.told.grant):
 		next.grant = p.told.grant // it runs on them still, whatever became of its claim
-		odd = errors.New("its claim is gone or holds nothing; what it had counts as its own until it ends")
+		if !next.leaving {
+			odd = errors.New("its claim is gone or holds nothing; what it had counts as its own until it ends")
+		}
 	case a.Devices > 0 && len(p.obj.Spec.ResourceClaims) > 0:
 		next.grant = sched.Grant{Node: node}
 		odd = errors.New("it runs but its claim holds nothing; delete the pod to have the claim made anew")
@@ -256,6 +258,9 @@ func (s *State) placed(id string, p *pod, held sched.Grant, gone bool, odd error
 	}
 	return next, odd
 }
+
+// named reports whether a grant is of devices that have names.
+func named(g sched.Grant) bool { return len(g.Devices) > 0 && g.Devices[0].Device != "" }
 
 // stranger is a bound pod that is not Weir's to schedule.
 func (s *State) stranger(id string, p *pod, held sched.Grant) (fact, error) {

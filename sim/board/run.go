@@ -113,10 +113,12 @@ func (r Replay) run(ctx context.Context, say func(string)) (*replay.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	return replay.Study{
+	study := replay.Study{
 		Jobs: jobs, From: trace.PhillyFrom, PerNode: 8, Plan: r.Plan, GPUs: r.GPUs, Shrink: r.Shrink,
-		Quotas: r.Quotas, Say: say,
-	}.Answer(ctx)
+		Quotas: r.Quotas, Weights: r.Weights, Surplus: r.Surplus, Bursts: r.Bursty, Say: say,
+	}
+	study.Failures.Seed = firstSeed
+	return study.Answer(ctx)
 }
 
 // played is one seed of a packing.

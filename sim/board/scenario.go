@@ -2,9 +2,11 @@ package board
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/weir-gpu/weir/sched"
 	"github.com/weir-gpu/weir/sim/openb"
 	"github.com/weir-gpu/weir/sim/replay"
 )
@@ -43,8 +45,22 @@ type Replay struct {
 	Plan   string `json:"plan"`
 	GPUs   int64  `json:"gpus,omitempty"`
 	Shrink bool   `json:"shrink,omitempty"` // find the smallest pool instead
-	// Quotas are those to use, instead of the adviser's.
-	Quotas map[string]int64 `json:"quotas,omitempty"`
+	// Quotas and Weights are those to use, instead of the adviser's.
+	Quotas  map[string]int64 `json:"quotas,omitempty"`
+	Weights map[string]int64 `json:"weights,omitempty"`
+	// Surplus is how it is divided, unless as the plan does; Bursty adds a tenant
+	// that asks for so many GPUs at once.
+	Surplus string `json:"surplus,omitempty"`
+	Bursty  int    `json:"bursty,omitempty"`
+}
+
+// fair is the plan under which every tenant has what is due to it.
+func fair(bursty int) *Replay {
+	return &Replay{
+		Plan: "swap", GPUs: 640, Surplus: sched.ByShare, Bursty: bursty,
+		Quotas:  map[string]int64{"7f04ca": 168},
+		Weights: map[string]int64{"0e4a51": 4, "2869ce": 2, "e13805": 2, "ee9e8c": 8},
+	}
 }
 
 // Scaling lets jobs come to clusters of several sizes, to see what a decision
@@ -102,6 +118,7 @@ func Scenarios() []Scenario {
 		}
 		all = append(all, Scenario{Replay: &Replay{Plan: plan, Shrink: true}})
 	}
+	all = append(all, Scenario{Replay: fair(0)}, Scenario{Replay: fair(400)})
 	sizes := []int{1250, 2500, 5000, 10_000}
 	for _, x := range []Scaling{{sizes, 200_000, false}, {sizes, 200_000, true}, {[]int{10_000}, 1_000_000, false}} {
 		all = append(all, Scenario{Scale: &x})
@@ -137,10 +154,22 @@ func (s Scenario) Name() string {
 		return fmt.Sprintf("scale/%s/%d", s.Scale.kind(), s.Scale.Jobs)
 	case s.Replay.Shrink:
 		return "replay/" + s.Replay.Plan + "/shrink"
-	case s.Replay.GPUs > 0:
-		return fmt.Sprintf("replay/%s/%d", s.Replay.Plan, s.Replay.GPUs)
 	}
-	return "replay/" + s.Replay.Plan
+	return s.Replay.name()
+}
+
+func (r Replay) name() string {
+	parts := []string{"replay", r.Plan}
+	if r.GPUs > 0 {
+		parts = append(parts, fmt.Sprint(r.GPUs))
+	}
+	if r.Surplus != "" {
+		parts = append(parts, r.Surplus)
+	}
+	if r.Bursty > 0 {
+		parts = append(parts, fmt.Sprint("bursty", r.Bursty))
+	}
+	return strings.Join(parts, "/")
 }
 
 func (x Scaling) kind() string {
@@ -161,6 +190,15 @@ func (p Packing) name() string {
 	return strings.Join(parts, "/")
 }
 
+// pairs writes a map as flags take it.
+func pairs(of map[string]int64) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		out = append(out, fmt.Sprintf("%s=%d", name, of[name]))
+	}
+	return strings.Join(out, ",")
+}
+
 // Command is how to get the same by hand; for one seed, where there are more.
 func (s Scenario) Command() string {
 	var words []string
@@ -179,6 +217,9 @@ func (s Scenario) Command() string {
 		add(true, "weir simulate replay --plan", r.Plan)
 		add(r.GPUs > 0, fmt.Sprint("--gpus ", r.GPUs))
 		add(r.Shrink, "--shrink")
+		add(r.Surplus != "", "--surplus", r.Surplus)
+		add(r.Bursty > 0, fmt.Sprint("--bursty ", r.Bursty))
+		add(r.Weights != nil, "--quota", pairs(r.Quotas), "--weight", pairs(r.Weights))
 	case s.Scale != nil:
 		nodes := strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Scale.Nodes), " ", ","), "[]")
 		add(true, "weir simulate scale --nodes", nodes, fmt.Sprint("--jobs ", s.Scale.Jobs))

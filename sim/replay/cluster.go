@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 
+	"github.com/weir-gpu/weir/api/v1alpha1"
 	"github.com/weir-gpu/weir/sched"
 )
 
@@ -10,17 +11,22 @@ import (
 func (p *Plan) owners() []sched.Owner {
 	var out []sched.Owner
 	for _, o := range p.Owners {
-		discipline := ""
-		if p.Swap != nil {
-			discipline = sched.Service
-		}
-		out = append(out, sched.Owner{Name: o.Name, Discipline: discipline, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
+		out = append(out, sched.Owner{Name: o.Name, Discipline: p.Discipline, Pools: map[string]sched.OwnerPool{p.poolOf(o.Name): {
 			Quota:  sched.Amount{GPU: o.Quota * sched.GPU, CPU: sched.Unbounded, Memory: sched.Unbounded},
 			Limit:  sched.NoLimit,
 			Weight: o.Weight,
 		}}})
 	}
 	return out
+}
+
+// pool is the pool that owners share, as a cluster has it by default.
+func (p *Plan) pool() sched.Pool {
+	pool := sched.Pool{Name: sched.DefaultPool, Surplus: p.Surplus}
+	if p.Swap == nil {
+		pool.SurplusRuntime = v1alpha1.DefaultSurplusRuntime.Milliseconds()
+	} // else nothing is lost that it would spare, and the residency keeps swaps apart
+	return pool
 }
 
 func (p *Plan) poolOf(owner string) string {

@@ -62,9 +62,10 @@ func (f *faults) soonest() (sched.Time, bool) {
 func (r *run) fail() error {
 	f := &r.faults
 	for len(f.broken) > 0 && f.broken[0].back <= r.now {
-		if err := r.engine.Apply(sched.NodeSet{Node: f.broken[0].node}); err != nil {
+		if err := r.stage.Tell(sched.NodeSet{Node: f.broken[0].node}); err != nil {
 			return err
 		}
+		r.tally.nodes(len(f.broken[0].node.Devices), r.now)
 		f.up, f.broken = append(f.up, f.broken[0].node), f.broken[1:]
 		f.draw(r.now)
 	}
@@ -74,6 +75,7 @@ func (r *run) fail() error {
 		f.up = slices.Delete(f.up, i, i+1)
 		f.broken = append(f.broken, fault{n, r.now + sched.Time(f.Repair.Milliseconds())})
 		f.draw(r.now)
+		r.tally.nodes(-len(n.Devices), r.now)
 		if err := r.lose(n.Name); err != nil {
 			return err
 		}
@@ -83,7 +85,7 @@ func (r *run) fail() error {
 
 // lose takes a node away. What ran on it, in part or whole, waits anew.
 func (r *run) lose(node string) error {
-	if err := r.engine.Apply(sched.NodeGone{Name: node}); err != nil {
+	if err := r.stage.Tell(sched.NodeGone{Name: node}); err != nil {
 		return err
 	}
 	var hit []*work
@@ -92,11 +94,11 @@ func (r *run) lose(node string) error {
 			hit = append(hit, w)
 		}
 	}
-	slices.SortFunc(hit, func(a, b *work) int { return strings.Compare(a.id, b.id) })
+	slices.SortFunc(hit, func(a, b *work) int { return strings.Compare(a.ID, b.ID) })
 	for _, w := range hit {
 		r.stop(w, failed)
 		w.started = 0
-		if err := r.again(w); err != nil {
+		if err := r.stage.Again(&w.Work, w.Pods); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/weir-gpu/weir/sched"
 )
 
 // Plan is how a cluster is shared: data for the engine.
@@ -19,6 +21,13 @@ type Plan struct {
 	Topology bool
 	// Swap, if set, suspends work rather than evicting it.
 	Swap *Swap
+	// Surplus is how what nobody is guaranteed is divided, as [sched.Pool] has it.
+	Surplus string
+	// Discipline is the order among a tenant's jobs, as [sched.Owner] has it.
+	// Under [sched.Shortest] the engine is told how long a job is expected to run
+	// from how long others of the tenant ran, of the same size where there are
+	// any.
+	Discipline string
 }
 
 // Swap is how work is suspended, and what that costs.
@@ -78,7 +87,15 @@ func Shared(static Plan, gpus int64) Plan {
 // surplus divided by service: whoever was served less, by the owner's weight,
 // suspends whoever was served more.
 func (p Plan) Swapping(s *Swap) Plan {
-	p.Swap = s
+	p.Swap, p.Discipline = s, sched.Service
+	return p.Dividing(sched.ByService)
+}
+
+// Dividing returns the plan with surplus that is divided in that way, and taken
+// back to divide it anew: by suspending work, where the plan does, else, by
+// share only, by evicting it.
+func (p Plan) Dividing(surplus string) Plan {
+	p.Surplus = surplus
 	p.Owners = slices.Clone(p.Owners)
 	for i := range p.Owners {
 		p.Owners[i].Weight = 1

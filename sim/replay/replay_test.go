@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-gpu/weir/sched"
 	"github.com/weir-gpu/weir/sim/trace"
 )
 
@@ -221,5 +222,31 @@ func TestDemand(t *testing.T) {
 	}
 	if a, b := of["a"], of["b"]; a.Size(500, 4) != 4 || a.Size(950, 4) != 8 || b.Quantile(500) != 0 || b.Size(500, 4) != 12 {
 		t.Errorf("sizes %d %d %d", a.Size(500, 4), a.Size(950, 4), b.Size(500, 4))
+	}
+}
+
+// What is expected of jobs is learned from those before: of two sizes, of which
+// one was always short, that goes first though it came last.
+func TestShortest(t *testing.T) {
+	history := jobs(t, `
+		a     0   60 1
+		a     0   60 1
+		a     0   60 1
+		a     0 7200 2
+		a     0 7200 2
+		a     0 7200 2
+		a 40000 8000 4
+		a 40010 7200 2
+		a 40010 7200 2
+		a 40020   60 1
+		a 40020   60 1
+	`)
+	p := pool(4, nil)
+	fifo := mustRun(t, history, p, Options{})
+	p.Discipline = sched.Shortest
+	shortest := mustRun(t, history, p, Options{})
+	// 60 s for two long jobs, instead of 7,200 s for two short ones.
+	if by := (fifo.Wait.Mean - shortest.Wait.Mean) * float64(len(history)); by < 2*7000 || by > 2*7200 {
+		t.Errorf("jobs wait %v s, and %v s with the shortest first", fifo.Wait.Mean, shortest.Wait.Mean)
 	}
 }

@@ -3,6 +3,7 @@ package replay
 import (
 	"math"
 	"slices"
+	"time"
 )
 
 // Result is what became of all jobs under a plan. Times are in seconds. A
@@ -15,25 +16,24 @@ type Result struct {
 	// submission that was in use, be it for work that was lost.
 	Utilisation float64 `json:"utilisation"`
 	Figures
-	// Jain is Jain's index of what tenants had of what they were guaranteed while
-	// any of their jobs waited: 1 when all had the same part of it. JainOfParts
-	// is the same of the parts of the pool that a static plan would give them,
-	// whether guaranteed or not.
-	Jain        float64  `json:"jain"`
-	JainOfParts float64  `json:"jainOfParts"`
-	Tenants     []Tenant `json:"tenants"`
+	// Jain is Jain's index of what tenants had of what was due to them while any
+	// of their jobs waited (Served): 1 when all had the same part of it.
+	Jain    float64  `json:"jain"`
+	Tenants []Tenant `json:"tenants"`
 }
 
 // Tenant is what became of one tenant's jobs.
 type Tenant struct {
 	Name  string `json:"name"`
 	Quota int64  `json:"quota"`
-	// Weight stretches service, where surplus is divided by that.
+	// Weight divides surplus, or stretches service where it is divided by that.
 	Weight int64 `json:"weight"`
 	Figures
-	// Served is what the tenant had of what it was guaranteed while any of its
-	// jobs waited.
-	Served float64 `json:"served"`
+	// Backlogged is for how many hours any of the tenant's jobs waited, and Due
+	// the GPU hours that were due to it then; Served is what it had of them.
+	Backlogged float64 `json:"backloggedHours"`
+	Due        float64 `json:"dueGPUHours"`
+	Served     float64 `json:"served"`
 
 	// Bound and FinishTime compare with a plan in which the tenant is alone:
 	// the mean wait that would be no worse, and the mean time from submission
@@ -67,24 +67,32 @@ type Spread struct {
 	P99    float64 `json:"p99"`
 }
 
+const hour = 3600 * 1000 // ms
+
+// longBacklog is for how long (ms) a tenant has to have waited in all to count in
+// Jain's index. What it has within less is a matter of how long it takes to
+// suspend work, and of when the next job ends; and the index weighs all tenants
+// alike, however little they lacked.
+const longBacklog = int64(10 * time.Minute / time.Millisecond)
+
 func (t *tally) result() *Result {
 	r := &Result{Plan: t.plan.Name, GPUs: t.plan.GPUs}
 	var sum account
-	var served, parts []float64
+	var served []float64
 	for _, o := range t.plan.Owners {
 		a := t.of[o.Name]
-		tenant := Tenant{Name: o.Name, Quota: o.Quota, Weight: o.Weight, Figures: a.figures()}
-		var some bool
-		if tenant.Served, some = a.guarantee.met(); some {
-			served = append(served, tenant.Served)
+		tenant := Tenant{Name: o.Name, Quota: o.Quota, Weight: o.Weight, Figures: a.figures(), Served: 1}
+		tenant.Backlogged, tenant.Due = float64(a.backlog)/hour, float64(a.due)/grain/hour
+		if a.due > 0 {
+			tenant.Served = float64(a.had) / (float64(a.due) / grain)
 		}
-		if part, some := a.part.met(); some {
-			parts = append(parts, part)
+		if a.backlog >= longBacklog {
+			served = append(served, tenant.Served)
 		}
 		r.Tenants = append(r.Tenants, tenant)
 		sum.add(a)
 	}
-	r.Figures, r.Jain, r.JainOfParts = sum.figures(), jain(served), jain(parts)
+	r.Figures, r.Jain = sum.figures(), jain(served)
 	if span := float64(t.window[1] - t.window[0]); span > 0 {
 		r.Utilisation = float64(sum.busy) / (span * float64(t.plan.GPUs))
 	}
@@ -99,7 +107,6 @@ func (a *account) add(b *account) {
 }
 
 func (a *account) figures() Figures {
-	const hour = 3600 * 1000
 	return Figures{
 		Jobs: len(a.waits), Wait: spread(a.waits), Completion: spread(a.times),
 		Evictions: a.evictions, Swaps: a.swaps, Swapping: float64(a.swapping) / hour, Failures: a.failures,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/past"
+	"github.com/weir-gpu/weir/sim/stage"
 	"github.com/weir-gpu/weir/sim/trace"
 )
 
@@ -22,13 +24,22 @@ type Options struct {
 // Run plays jobs, which are in order of submission, on a cluster that is shared
 // by a plan.
 func Run(ctx context.Context, jobs []trace.Job, p Plan, o Options) (*Result, error) {
+	return newRun(jobs, p, o).play(ctx)
+}
+
+func newRun(jobs []trace.Job, p Plan, o Options) *run {
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
 	}
-	r := &run{plan: p, opts: o, jobs: jobs, engine: sched.New(o.Engine), active: map[string]*work{}}
+	r := &run{plan: p, opts: o, jobs: jobs, stage: stage.New(o.Engine), active: map[string]*work{}}
 	r.tally = newTally(&r.plan, jobs)
+	return r
+}
+
+// play goes from moment to moment until all jobs have ended.
+func (r *run) play(ctx context.Context) (*Result, error) {
 	if err := r.prepare(); err != nil {
-		return nil, fmt.Errorf("plan %s: %w", p.Name, err)
+		return nil, fmt.Errorf("plan %s: %w", r.plan.Name, err)
 	}
 	for r.next < len(r.jobs) || len(r.active) > 0 {
 		if err := r.step(ctx); err != nil {
@@ -40,10 +51,10 @@ func Run(ctx context.Context, jobs []trace.Job, p Plan, o Options) (*Result, err
 
 // run is one simulation under way.
 type run struct {
-	plan   Plan
-	opts   Options
-	engine *sched.Engine
-	tally  *tally
+	plan  Plan
+	opts  Options
+	stage *stage.Stage
+	tally *tally
 
 	jobs    []trace.Job
 	next    int // the job that comes next
@@ -53,24 +64,22 @@ type run struct {
 	ended   int
 	faults  faults
 	swaps   []swap // under way, in order of when they are done
+	past    past.Past
 }
 
 // prepare tells the engine of the cluster and its owners.
 func (r *run) prepare() error {
-	if r.plan.Swap != nil {
-		pool := sched.Pool{Name: sched.DefaultPool, Surplus: sched.ByService}
-		if err := r.engine.Apply(sched.PoolSet{Pool: pool}); err != nil {
-			return err
-		}
+	if err := r.stage.Tell(sched.PoolSet{Pool: r.plan.pool()}); err != nil {
+		return err
 	}
 	for _, o := range r.plan.owners() {
-		if err := r.engine.Apply(sched.OwnerSet{Owner: o}); err != nil {
+		if err := r.stage.Tell(sched.OwnerSet{Owner: o}); err != nil {
 			return err
 		}
 	}
 	nodes := r.plan.nodes()
 	for _, n := range nodes {
-		if err := r.engine.Apply(sched.NodeSet{Node: n}); err != nil {
+		if err := r.stage.Tell(sched.NodeSet{Node: n}); err != nil {
 			return err
 		}
 	}
@@ -117,7 +126,7 @@ func (r *run) soonest() (at sched.Time, ok bool) {
 	if len(r.swaps) > 0 {
 		consider(r.swaps[0].at)
 	}
-	if wake := r.engine.Wake(); wake > r.now {
+	if wake := r.stage.Engine.Wake(); wake > r.now {
 		consider(wake)
 	}
 	if t, some := r.faults.soonest(); some && (ok || r.faults.down()) {
@@ -128,9 +137,9 @@ func (r *run) soonest() (at sched.Time, ok bool) {
 
 // stuck names a job that would wait for ever.
 func (r *run) stuck() error {
-	for _, id := range r.engine.Waiting() {
+	for _, id := range r.stage.Engine.Waiting() {
 		w := r.active[id]
-		why, _ := r.engine.Explain(id)
+		why, _ := r.stage.Engine.Explain(id)
 		return fmt.Errorf("job %s of tenant %s would wait for ever in a cluster of %d GPUs: %s",
 			w.job.ID, w.job.Tenant, r.plan.GPUs, why.Message)
 	}
@@ -143,8 +152,9 @@ func (r *run) finish() error {
 		w := heap.Pop(&r.running).(*work)
 		r.tally.stop(w.job, w.since, r.now)
 		r.tally.end(w.job, r.now)
-		delete(r.active, w.id)
-		if err := r.engine.Apply(sched.WorkloadGone{ID: w.id}); err != nil {
+		r.past.Ended(w.kind(), int64(w.job.GPUs)*w.job.Duration.Milliseconds())
+		delete(r.active, w.ID)
+		if err := r.stage.End(&w.Work); err != nil {
 			return err
 		}
 		if r.ended++; r.ended%1000 == 0 {
@@ -158,53 +168,23 @@ func (r *run) finish() error {
 func (r *run) arrive() error {
 	for ; r.next < len(r.jobs) && submitted(&r.jobs[r.next]) <= r.now; r.next++ {
 		w := newWork(&r.jobs[r.next], r.next, &r.plan)
-		r.active[w.id] = w
+		r.active[w.ID] = w
 		r.tally.submit(w.job)
-		if err := r.engine.Apply(sched.WorkloadSet{Workload: w.workload(r.plan.Swap)}); err != nil {
-			return err
+		if r.plan.Discipline == sched.Shortest {
+			w.Expected = r.past.Expected(w.kind())
 		}
-		if err := r.ask(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ask tells the engine of w's pods, which wait for a place.
-func (r *run) ask(w *work) error {
-	for _, ev := range w.pods {
-		if err := r.engine.Apply(ev); err != nil {
+		if err := r.stage.Submit(&w.Work); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// again lets w wait anew, from its start.
-func (r *run) again(w *work) error {
-	for _, pod := range w.pods {
-		if err := r.engine.Apply(sched.PodGone{ID: pod.Pod.ID}); err != nil {
-			return err
-		}
-	}
-	return r.ask(w)
-}
+// decide lets the engine decide until it has nothing more to say.
+func (r *run) decide() error { return r.stage.Decide(r.now, r.carryOut) }
 
-// decide carries out what the engine decides until it has nothing more to say.
-func (r *run) decide() error {
-	for {
-		decisions := r.engine.Decide(r.now)
-		for i := range decisions {
-			if err := r.carryOut(&decisions[i]); err != nil {
-				return err
-			}
-		}
-		if len(decisions) == 0 && !r.engine.More() {
-			return nil
-		}
-	}
-}
-
+// carryOut does what a decision means for jobs and the time that they take. What
+// it means for the engine is the stage's.
 func (r *run) carryOut(d *sched.Decision) error {
 	w := r.active[d.Workload]
 	switch d.Action {
@@ -214,9 +194,7 @@ func (r *run) carryOut(d *sched.Decision) error {
 		}
 	case sched.Evict:
 		r.stop(w, evicted)
-		if w.started--; w.started == 0 { // the last of its pods
-			return r.again(w)
-		}
+		w.started--
 	case sched.Suspend:
 		r.suspend(w)
 		if w.started--; w.started == 0 {

@@ -36,6 +36,11 @@ type Study struct {
 	Weights map[string]int64
 	// Swap is how the plan swap suspends; nil: as DefaultSwap says.
 	Swap *Swap
+	// Surplus is how what nobody is guaranteed is divided; "": by service under
+	// the plan swap, else by share, without taking it back to divide it anew.
+	Surplus string
+	// Discipline is the order among a tenant's jobs; "": as the plan has it.
+	Discipline string
 
 	Shrink bool // look for the smallest pool in which nobody is worse
 	Costs  bool // say what each quota costs
@@ -127,6 +132,10 @@ func (s Study) share(ctx context.Context, r *Report, jobs []trace.Job, static Pl
 	if plan.Name = s.Plan; s.Plan == "swap" {
 		plan = plan.Swapping(cmp.Or(s.Swap, &DefaultSwap))
 	}
+	if s.Surplus != "" {
+		plan = plan.Dividing(s.Surplus)
+	}
+	plan.Discipline = cmp.Or(s.Discipline, plan.Discipline)
 	a, err := s.quotas(ctx, jobs, plan, alone)
 	if err != nil {
 		return err

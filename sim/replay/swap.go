@@ -44,7 +44,7 @@ func (r *run) swap() error {
 		s := r.swaps[0]
 		r.swaps = r.swaps[1:]
 		w := s.work
-		if r.active[w.id] != w || w.since != s.since || s.where == out && !w.out {
+		if r.active[w.ID] != w || w.since != s.since || s.where == out && !w.out {
 			continue // it ended or failed meanwhile
 		}
 		for _, p := range w.places {
@@ -52,7 +52,7 @@ func (r *run) swap() error {
 			if s.where == out {
 				ev = sched.PodSuspended{ID: p.pod, Node: p.grant.Node, HostMiB: int64(len(p.grant.Devices)) * deviceMiB}
 			}
-			if err := r.engine.Apply(ev); err != nil {
+			if err := r.stage.Tell(ev); err != nil {
 				return err
 			}
 		}

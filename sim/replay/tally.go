@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"slices"
+
 	"github.com/weir-gpu/weir/sched"
 	"github.com/weir-gpu/weir/sim/trace"
 )
@@ -8,8 +10,10 @@ import (
 // tally counts while a run goes on.
 type tally struct {
 	plan   *Plan
-	shares int64 // of all owners
 	of     map[string]*account
+	order  []*account    // as the plan has them
+	gpus   int64         // of nodes that are up
+	at     sched.Time    // up to when time is counted
 	window [2]sched.Time // from the first submission to the last
 }
 
@@ -24,29 +28,15 @@ type account struct {
 	evictions    int
 	failures     int // runs that ended with their node
 
-	quota, entitled int64
-	at              sched.Time  // up to when the rest is counted
-	using           int64       // GPUs
-	waiting         map[int]int // jobs, by their GPUs
-	guarantee       claim       // to its quota, while it waited
-	part            claim       // to its part of the pool, while it waited
-	violation       int64       // while it waited for less than its quota leaves
-}
+	quota, weight int64
+	using         int64       // GPUs
+	waiting       map[int]int // jobs, by their GPUs
+	wanting       int64       // GPUs of all of these
+	violation     int64       // while it waited for less than its quota leaves
 
-// claim is GPU·ms that a tenant could have claimed, and what of that it had.
-type claim struct{ owed, had int64 }
-
-func (c *claim) add(d, entitled, using int64) {
-	c.owed += d * entitled
-	c.had += d * min(using, entitled)
-}
-
-// met is the part of the claim that was met; ok is false when there was none.
-func (c claim) met() (part float64, ok bool) {
-	if c.owed == 0 {
-		return 1, false
-	}
-	return float64(c.had) / float64(c.owed), true
+	// While any of its jobs waited: for how long, what it had (GPU·ms), and what
+	// was due to it (grain·ms).
+	backlog, had, due int64
 }
 
 // cause is why a run ended early.
@@ -58,41 +48,77 @@ const (
 )
 
 func newTally(p *Plan, jobs []trace.Job) *tally {
-	t := &tally{plan: p, of: map[string]*account{}}
+	t := &tally{plan: p, of: map[string]*account{}, gpus: p.GPUs}
 	if len(jobs) > 0 {
 		t.window = [2]sched.Time{submitted(&jobs[0]), submitted(&jobs[len(jobs)-1])}
+		t.at = t.window[0]
 	}
 	for _, o := range p.Owners {
-		t.shares += o.Share
-	}
-	for _, o := range p.Owners {
-		t.of[o.Name] = &account{
-			quota: o.Quota, entitled: p.GPUs * o.Share / max(t.shares, 1), waiting: map[int]int{}, at: t.window[0],
-		}
+		a := &account{quota: o.Quota, weight: o.Weight, waiting: map[int]int{}}
+		t.of[o.Name] = a
+		t.order = append(t.order, a)
 	}
 	return t
 }
 
-// touch returns the account of j's tenant, with the time up to now counted.
-func (t *tally) touch(j *trace.Job, now sched.Time) *account {
-	a := t.of[j.Tenant]
-	d := int64(now - a.at)
-	a.at = now
-	if d == 0 || len(a.waiting) == 0 {
-		return a
+// pass counts the time up to now.
+func (t *tally) pass(now sched.Time) {
+	d := int64(now - t.at)
+	t.at = now
+	waits := func(a *account) bool { return a.wanting > 0 }
+	if d == 0 || !slices.ContainsFunc(t.order, waits) {
+		return
 	}
-	a.guarantee.add(d, a.quota, a.using)
-	a.part.add(d, a.entitled, a.using)
-	for gpus := range a.waiting {
-		if a.using+int64(gpus) <= a.quota {
-			a.violation += d
-			break
+	for i, due := range t.due() {
+		if a := t.order[i]; waits(a) {
+			a.backlog, a.had, a.due = a.backlog+d, a.had+d*a.using, a.due+d*due
+			if a.short() {
+				a.violation += d
+			}
 		}
 	}
-	return a
+}
+
+// due is what is due to each tenant now, in grains.
+func (t *tally) due() []int64 {
+	if t.plan.Apart {
+		var due []int64
+		for _, a := range t.order {
+			due = append(due, min(a.using+a.wanting, a.quota)*grain)
+		}
+		return due
+	}
+	var of []claimant
+	for _, a := range t.order {
+		of = append(of, claimant{a.using + a.wanting, a.quota, a.weight})
+	}
+	return divide(t.gpus, of)
+}
+
+// short reports whether a waits for a job that its quota has room for.
+func (a *account) short() bool {
+	for gpus := range a.waiting {
+		if a.using+int64(gpus) <= a.quota {
+			return true
+		}
+	}
+	return false
+}
+
+// nodes counts GPUs that came up or, if below 0, failed.
+func (t *tally) nodes(gpus int, now sched.Time) {
+	t.pass(now)
+	t.gpus += int64(gpus)
+}
+
+// touch returns the account of j's tenant, with the time up to now counted.
+func (t *tally) touch(j *trace.Job, now sched.Time) *account {
+	t.pass(now)
+	return t.of[j.Tenant]
 }
 
 func (a *account) wait(gpus, jobs int) {
+	a.wanting += int64(gpus) * int64(jobs)
 	if a.waiting[gpus] += jobs; a.waiting[gpus] == 0 {
 		delete(a.waiting, gpus)
 	}

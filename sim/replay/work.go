@@ -4,14 +4,15 @@ import (
 	"fmt"
 
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/past"
+	"github.com/weir-gpu/weir/sim/stage"
 	"github.com/weir-gpu/weir/sim/trace"
 )
 
 // work is a job that was submitted and has not ended.
 type work struct {
+	stage.Work
 	job     *trace.Job
-	id      string
-	pods    []sched.PodSet
 	places  []place    // of the started ones of them
 	started int        // pods that have a place
 	done    sched.Time // what it has run, up to when it was last suspended
@@ -31,24 +32,24 @@ type place struct {
 
 func newWork(j *trace.Job, number int, p *Plan) *work {
 	n, ask := p.pods(j.GPUs)
-	w := &work{job: j, id: fmt.Sprintf("%s/%08d", j.Tenant, number), at: -1}
-	w.pods, w.places = make([]sched.PodSet, n), make([]place, 0, n)
-	for i := range w.pods {
-		w.pods[i] = sched.PodSet{Workload: w.id, Pod: sched.Pod{ID: fmt.Sprintf("%s-%d", w.id, i), Ask: ask}}
+	w := &work{job: j, at: -1, places: make([]place, 0, n)}
+	w.Workload = sched.Workload{
+		ID: fmt.Sprintf("%s/%08d", j.Tenant, number), Owner: j.Tenant, Kind: sched.Train, Preemptible: true, Min: n,
+		Submitted: submitted(j),
+	}
+	if s := p.Swap; s != nil {
+		w.Swappable, w.MinRuntime = true, s.Residency.Milliseconds()
+	}
+	w.Pods = make([]sched.Pod, n)
+	for i := range w.Pods {
+		w.Pods[i] = sched.Pod{ID: fmt.Sprintf("%s-%d", w.ID, i), Ask: ask}
 	}
 	return w
 }
 
-// workload is w as the engine knows it. Its duration is not among that.
-func (w *work) workload(s *Swap) sched.Workload {
-	x := sched.Workload{
-		ID: w.id, Owner: w.job.Tenant, Kind: sched.Train, Preemptible: true, Min: len(w.pods),
-		Submitted: submitted(w.job),
-	}
-	if s != nil {
-		x.Swappable, x.MinRuntime = true, s.Residency.Milliseconds()
-	}
-	return x
+// kind is what w is told apart by where run times are learned.
+func (w *work) kind() past.Kind {
+	return past.Kind{Owner: w.job.Tenant, GPUs: int64(w.job.GPUs) * sched.GPU}
 }
 
 // begin starts or resumes w, all pods of which have a place.
@@ -71,7 +72,7 @@ func (w *work) placed(d *sched.Decision) bool {
 	w.started++
 	w.places = append(w.places, place{d.Pod, d.Grant})
 	w.fresh = w.fresh || d.Action == sched.Start
-	return w.started == len(w.pods)
+	return w.started == len(w.Pods)
 }
 
 // ends is a heap of running work by when it ends.
@@ -83,7 +84,7 @@ func (e ends) Less(i, j int) bool {
 	if e[i].ends != e[j].ends {
 		return e[i].ends < e[j].ends
 	}
-	return e[i].id < e[j].id
+	return e[i].ID < e[j].ID
 }
 
 func (e ends) Swap(i, j int) {

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weir-gpu/weir/sched"
@@ -63,8 +64,8 @@ type world struct {
 	asks    []sched.Ask // of the trace's pods
 	keys    []string    // of those asks
 	running []job
-	at      map[string]int // place in running, by pod
-	used    int64          // milli of compute, of running jobs
+	at      []int32 // place in running, by number of job; -1 when it does not run
+	used    int64   // milli of compute, of running jobs
 	total   int64
 	clock   sched.Time
 	took    []int32 // nanoseconds of each decision
@@ -72,16 +73,24 @@ type world struct {
 	res     Result
 }
 
+// job is one that runs. Jobs have numbers: a million names are dear to look up.
 type job struct {
-	id    string
-	milli int64
+	number int
+	milli  int64
 }
+
+const prefix = "job-"
+
+func name(number int) string { return prefix + strconv.Itoa(number) }
+
+// number is that of the job which a pod is.
+func number(pod string) (int, error) { return strconv.Atoi(strings.TrimPrefix(pod, prefix)) }
 
 // Run simulates.
 func Run(o Options) (*Result, error) {
 	w := &world{
 		Options: o, engine: sched.New(sched.Config{}), learner: learn.New(),
-		rand: rand.New(rand.NewPCG(o.Seed, 1)), at: map[string]int{},
+		rand: rand.New(rand.NewPCG(o.Seed, 1)),
 	}
 	if err := w.build(); err != nil {
 		return nil, err
@@ -154,7 +163,8 @@ func team(i int) string { return "team-" + strconv.Itoa(i) }
 // arrive lets a job come.
 func (w *world) arrive(i int) error {
 	k := w.rand.IntN(len(w.asks))
-	id := "job-" + strconv.Itoa(i)
+	id := name(i)
+	w.at = append(w.at, -1)
 	events := []sched.Event{
 		sched.WorkloadSet{Workload: sched.Workload{
 			ID: id, Owner: team(w.rand.IntN(w.Owners)), Min: 1, Submitted: w.clock,
@@ -175,8 +185,8 @@ func (w *world) end() error {
 		return fmt.Errorf("%d%% of all GPUs are in use by nobody", w.Load)
 	}
 	j := w.running[w.rand.IntN(len(w.running))]
-	w.drop(j.id)
-	return w.decide(sched.WorkloadGone{ID: j.id})
+	w.drop(j.number)
+	return w.decide(sched.WorkloadGone{ID: name(j.number)})
 }
 
 // decide tells the engine of a change, and does what it says.
@@ -193,13 +203,17 @@ func (w *world) decide(events ...sched.Event) error {
 	w.spent += took
 	w.took = append(w.took, int32(min(took, math.MaxInt32)))
 	for _, d := range decisions {
+		n, err := number(d.Pod)
+		if err != nil {
+			return err
+		}
 		switch d.Action {
 		case sched.Start:
 			w.res.Started++
-			w.add(d)
+			w.add(n, d.Grant)
 		case sched.Evict: // gone at once; nobody makes it anew
 			w.res.Evicted++
-			w.drop(d.Pod)
+			w.drop(n)
 			if err := w.decide(sched.WorkloadGone{ID: d.Workload}); err != nil {
 				return err
 			}
@@ -210,27 +224,27 @@ func (w *world) decide(events ...sched.Event) error {
 	return nil
 }
 
-func (w *world) add(d sched.Decision) {
+func (w *world) add(number int, g sched.Grant) {
 	milli := int64(0)
-	for _, s := range d.Grant.Devices {
+	for _, s := range g.Devices {
 		milli += s.ComputeMilli
 	}
-	w.at[d.Pod] = len(w.running)
-	w.running = append(w.running, job{d.Pod, milli})
+	w.at[number] = int32(len(w.running))
+	w.running = append(w.running, job{number, milli})
 	w.used += milli
 }
 
-func (w *world) drop(id string) {
-	i, ok := w.at[id]
-	if !ok {
+func (w *world) drop(number int) {
+	i := w.at[number]
+	if i < 0 {
 		return
 	}
 	last := len(w.running) - 1
 	w.used -= w.running[i].milli
 	w.running[i] = w.running[last]
-	w.at[w.running[i].id] = i
+	w.at[w.running[i].number] = i
 	w.running = w.running[:last]
-	delete(w.at, id)
+	w.at[number] = -1
 }
 
 func (w *world) sumUp() {

@@ -55,6 +55,7 @@ func reclaim(nodes int, bar float64, other string) ([]Result, error) {
 	if _, err := c.decide(); err != nil {
 		return nil, err
 	}
+	c.now += 10 * 3_600_000 // what is taken back has run for hours, so that it matters whose it is
 	c.reset()
 	var evs []sched.Event
 	for i := range gpus {
