@@ -197,6 +197,18 @@ CUresult cuStreamBeginCapture_v2_ptsz(CUstream stream, CUstreamCaptureMode mode)
 	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_v2_ptsz, stream, mode));
 }
 
+CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgraphNode *dependencies, const void *edges,
+				     size_t count, CUstreamCaptureMode mode)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCaptureToGraph, stream, graph, dependencies, edges, count, mode));
+}
+
+CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const CUgraphNode *dependencies,
+					  const void *edges, size_t count, CUstreamCaptureMode mode)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCaptureToGraph_ptsz, stream, graph, dependencies, edges, count, mode));
+}
+
 /* Counting one too many costs a question at each launch; one too few would gate what is being captured. */
 static CUresult end_capture(CUresult r)
 {

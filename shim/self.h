@@ -43,6 +43,7 @@ struct self {
 	/* The device of the rules, plus 1, for each device of the driver; 0: none. */
 	_Atomic uint8_t rule_of[WEIR_DEVICES * 4];
 	_Atomic bool ordinals_known;
+	pthread_mutex_t ticking; /* held while the helper thread is at the driver */
 	struct ledger ledger;
 	/* What the process has: by address, by address from memory pools, physical allocations by handle, where
 	 * these are mapped, what graphs take, and the primary contexts by device. */

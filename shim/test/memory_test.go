@@ -1,8 +1,12 @@
 package test
 
 import (
+	"context"
+	"io"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-gpu/weir/shim/build"
 )
@@ -15,7 +19,7 @@ func one(memory uint64) container { return container{"one", memory, 1000, "free"
 // TestEveryFamilyHasTheSameLimit takes memory in every way until none is left.
 func TestEveryFamilyHasTheSameLimit(t *testing.T) {
 	everyBuild(t, func(t *testing.T, check build.Check) {
-		for _, family := range []string{"plain", "pitch", "managed", "physical", "async", "pool", "array", "array3d", "graph"} {
+		for _, family := range strings.Fields("plain pitch managed physical async pool array array3d graph") {
 			t.Run(family, func(t *testing.T) {
 				w := newWorld(t, check)
 				w.agent(one(limit))
@@ -33,6 +37,30 @@ func TestProcessesShareOneLimit(t *testing.T) {
 		w.run("one", "memory_test", "share", strconv.Itoa(limit))
 		w.run("one", "memory_test", "context", strconv.Itoa(limit))
 	})
+}
+
+// TestAnOrphanHoldsNothing has a child that outlives its parent, and has never said hello.
+func TestAnOrphanHoldsNothing(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	w.agent(one(limit))
+	w.run("one", "memory_test", "orphan", strconv.Itoa(limit))
+}
+
+// TestTheAgentComesBack goes on with what a process has at an agent that knows nothing of it.
+func TestTheAgentComesBack(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	kill := w.agent(one(limit))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	input, tell := io.Pipe()
+	p := w.startReading(ctx, input, "one", "memory_test", "return", strconv.Itoa(limit))
+	time.Sleep(500 * time.Millisecond)
+	kill()
+	_, _ = tell.Write([]byte("the agent is dead\n"))
+	time.Sleep(500 * time.Millisecond)
+	w.agent(one(2 * limit))
+	tell.Close()
+	w.wait(p)
 }
 
 // TestNothingLeaks takes and gives back at random, in every way.

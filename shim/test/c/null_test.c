@@ -10,8 +10,8 @@
 
 #define PLACES 12
 
-typedef CUresult call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-		      uint64_t, uint64_t);
+typedef CUresult call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+		      uint64_t, uint64_t, uint64_t);
 
 /* p: a place in memory, or NULL; h: a handle that is none; n: a number; d: a device, or none; z: zero.
  * Left out is what changes the state of the process when it succeeds. */
