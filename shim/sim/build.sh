@@ -3,8 +3,8 @@
 # libnvidia-ml.so.1 there. $CC and $CFLAGS are heard.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-out=$1
-mkdir -p "$out"
+mkdir -p "$1"
+out=$(CDPATH='' cd -- "$1" && pwd)
 
 # -Bsymbolic: calls within a library stay in it, also where a shadow has the
 # same names. nodelete: threads and locks outlive a dlclose.

@@ -1,15 +1,12 @@
-/* Contexts: the primary one of each device and others, and which one a thread works with. */
+/* Contexts: the primary one of each device, and others. */
 #include "sim.h"
 
 #include <stdlib.h>
 
-#define DEPTH 32 /* of the stack of a thread's contexts */
 #define DEFAULT_MIB 400
 
 static struct ctx *primary[SIM_DEVICES];
 static unsigned primary_flags[SIM_DEVICES];
-static _Thread_local struct ctx *stack[DEPTH];
-static _Thread_local int depth; /* the current one is below */
 
 /* A context takes memory: $WEIR_SIM_CONTEXT MiB of it, which may be 0. */
 static uint64_t overhead(void)
@@ -18,17 +15,7 @@ static uint64_t overhead(void)
 	return (text && *text ? strtoull(text, NULL, 10) : DEFAULT_MIB) << 20;
 }
 
-CUresult ctx_current(struct ctx **out)
-{
-	if (!depth || !stack[depth - 1])
-		return CUDA_ERROR_INVALID_CONTEXT;
-	*out = stack[depth - 1];
-	if ((*out)->dead)
-		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-	return fault_lost((*out)->device) ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
-}
-
-static bool live(CUcontext c)
+bool ctx_live(CUcontext c)
 {
 	return handle_is(c, CONTEXT) && !((struct ctx *)c)->dead;
 }
@@ -63,20 +50,13 @@ static void destroy(struct ctx *c)
 	streams_drop(c);
 	events_drop(c);
 	arrays_drop(c);
+	mipmaps_drop(c);
 	modules_drop(c);
 	memory_drop(c);
 	state_discharge(c->device, c->charge);
 	state->slot[state_slot].use[c->device].contexts--;
 	if (c->primary)
 		primary[c->device] = NULL;
-}
-
-static CUresult push(struct ctx *c)
-{
-	if (depth == DEPTH)
-		return CUDA_ERROR_INVALID_VALUE;
-	stack[depth++] = c;
-	return CUDA_SUCCESS;
 }
 
 static CUresult ctx_create(CUcontext *out, unsigned flags, CUdevice device)
@@ -86,13 +66,15 @@ static CUresult ctx_create(CUcontext *out, unsigned flags, CUdevice device)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_is(device))
 		return CUDA_ERROR_INVALID_DEVICE;
-	if (depth == DEPTH)
-		return CUDA_ERROR_INVALID_VALUE;
 	CUresult r = create(&c, device, flags, false);
 	if (r)
 		return r;
-	*out = (CUcontext)c;
-	return push(c);
+	r = ctx_push(c);
+	if (r)
+		destroy(c);
+	else
+		*out = (CUcontext)c;
+	return r;
 }
 
 CUresult cuCtxCreate(CUcontext *out, unsigned int flags, CUdevice device)
@@ -122,11 +104,10 @@ CUresult cuCtxCreate_v4(CUcontext *out, void *params, unsigned int flags, CUdevi
 static CUresult ctx_destroy(CUcontext handle)
 {
 	struct ctx *c = (struct ctx *)handle;
-	if (!live(handle) || c->primary)
+	if (!ctx_live(handle) || c->primary)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	destroy(c);
-	if (depth && stack[depth - 1] == c)
-		depth--;
+	ctx_pop(c);
 	return CUDA_SUCCESS;
 }
 
@@ -140,27 +121,19 @@ CUresult cuCtxDestroy_v2(CUcontext c)
 	ENTER(ctx_destroy(c));
 }
 
-CUresult ctx_primary(int device, struct ctx **out)
-{
-	CUresult r = CUDA_SUCCESS;
-	if (!primary[device])
-		r = create(&primary[device], device, primary_flags[device], true);
-	*out = primary[device];
-	return r;
-}
-
 static CUresult retain(CUcontext *out, CUdevice device)
 {
-	struct ctx *c;
+	CUresult r = CUDA_SUCCESS;
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_is(device))
 		return CUDA_ERROR_INVALID_DEVICE;
-	CUresult r = ctx_primary(device, &c);
+	if (!primary[device])
+		r = create(&primary[device], device, primary_flags[device], true);
 	if (r)
 		return r;
-	c->retained++;
-	*out = (CUcontext)c;
+	primary[device]->retained++;
+	*out = (CUcontext)primary[device];
 	return CUDA_SUCCESS;
 }
 
@@ -244,66 +217,4 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned int flags)
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int *flags, int *active)
 {
 	ENTER(get_state(device, flags, active));
-}
-
-static CUresult push_current(CUcontext c)
-{
-	return live(c) ? push((struct ctx *)c) : CUDA_ERROR_INVALID_CONTEXT;
-}
-
-static CUresult pop_current(CUcontext *out)
-{
-	if (!depth)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	depth--;
-	if (out)
-		*out = (CUcontext)stack[depth];
-	return CUDA_SUCCESS;
-}
-
-static CUresult set_current(CUcontext c)
-{
-	if (c && !live(c))
-		return CUDA_ERROR_INVALID_CONTEXT;
-	if (depth)
-		depth--;
-	return c ? push((struct ctx *)c) : CUDA_SUCCESS;
-}
-
-static CUresult get_current(CUcontext *out)
-{
-	if (!out)
-		return CUDA_ERROR_INVALID_VALUE;
-	*out = depth ? (CUcontext)stack[depth - 1] : NULL;
-	return CUDA_SUCCESS;
-}
-
-CUresult cuCtxPushCurrent(CUcontext c)
-{
-	ENTER(push_current(c));
-}
-
-CUresult cuCtxPushCurrent_v2(CUcontext c)
-{
-	ENTER(push_current(c));
-}
-
-CUresult cuCtxPopCurrent(CUcontext *out)
-{
-	ENTER(pop_current(out));
-}
-
-CUresult cuCtxPopCurrent_v2(CUcontext *out)
-{
-	ENTER(pop_current(out));
-}
-
-CUresult cuCtxSetCurrent(CUcontext c)
-{
-	ENTER(set_current(c));
-}
-
-CUresult cuCtxGetCurrent(CUcontext *out)
-{
-	ENTER(get_current(out));
 }

@@ -4,17 +4,6 @@
 /* Where each side of a copy must be: device memory, or anywhere that the driver does not forbid. */
 enum place { ANYWHERE, DEVICE };
 
-static bool placed(enum place place, uint64_t address, size_t bytes)
-{
-	return place == DEVICE ? span_ok(address, bytes) : span_usable(address, bytes);
-}
-
-static bool on_device(uint64_t address)
-{
-	const struct range *r = range_find(&memory, address);
-	return r && r->kind != PINNED && r->kind != REGISTERED;
-}
-
 static CUresult submit(CUstream handle, bool wait, const struct op *op)
 {
 	struct stream *s;
@@ -34,13 +23,12 @@ static CUresult copy(uint64_t dst, enum place d, uint64_t src, enum place p, siz
 	struct op op = { .kind = OP_COPY };
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (!placed(d, dst, bytes) || !placed(p, src, bytes))
-		return CUDA_ERROR_INVALID_VALUE;
 	op.copy.dst = dst;
 	op.copy.src = src;
 	op.copy.width = op.copy.dst_pitch = op.copy.src_pitch = bytes;
 	op.copy.height = 1;
-	op.copy.to_device = on_device(dst);
+	op.copy.to_device = d == DEVICE;
+	op.copy.from_device = p == DEVICE;
 	return submit(s, wait, &op);
 }
 
@@ -112,10 +100,11 @@ BOTH(cuMemcpyPeerAsync, _ptsz,
      (CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t bytes, CUstream s),
      peer(dst, dst_ctx, src, src_ctx, bytes, GIVEN(s), false))
 
-/* One side of a copy of rows: its address, and the distance of rows. */
+/* One side of a copy of rows: its address, and the distance of rows. An array's memory ends where the array does. */
 static bool side(CUmemorytype type, const void *host, CUdeviceptr device, CUarray array, size_t pitch, size_t x,
-		 size_t y, uint64_t *base, size_t *rows)
+		 size_t y, const CUDA_MEMCPY2D *c, uint64_t *base, size_t *rows)
 {
+	uint64_t size;
 	*rows = pitch;
 	switch (type) {
 	case CU_MEMORYTYPE_HOST:
@@ -126,7 +115,8 @@ static bool side(CUmemorytype type, const void *host, CUdeviceptr device, CUarra
 		*base = device;
 		break;
 	case CU_MEMORYTYPE_ARRAY:
-		if (!array_rows(array, base, rows))
+		if (!array_rows(array, base, rows, &size) || x > *rows || c->WidthInBytes > *rows - x ||
+		    y > size / *rows || c->Height > size / *rows - y)
 			return false;
 		break;
 	default:
@@ -141,14 +131,15 @@ static CUresult copy_rows(const CUDA_MEMCPY2D *c, CUstream s, bool wait)
 	struct op op = { .kind = OP_COPY };
 	if (!c)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!side(c->srcMemoryType, c->srcHost, c->srcDevice, c->srcArray, c->srcPitch, c->srcXInBytes, c->srcY,
+	if (!side(c->srcMemoryType, c->srcHost, c->srcDevice, c->srcArray, c->srcPitch, c->srcXInBytes, c->srcY, c,
 		  &op.copy.src, &op.copy.src_pitch) ||
-	    !side(c->dstMemoryType, c->dstHost, c->dstDevice, c->dstArray, c->dstPitch, c->dstXInBytes, c->dstY,
+	    !side(c->dstMemoryType, c->dstHost, c->dstDevice, c->dstArray, c->dstPitch, c->dstXInBytes, c->dstY, c,
 		  &op.copy.dst, &op.copy.dst_pitch))
 		return CUDA_ERROR_INVALID_VALUE;
 	op.copy.width = c->WidthInBytes;
 	op.copy.height = c->Height;
-	op.copy.to_device = c->dstMemoryType != CU_MEMORYTYPE_HOST;
+	op.copy.to_device = c->dstMemoryType == CU_MEMORYTYPE_DEVICE;
+	op.copy.from_device = c->srcMemoryType == CU_MEMORYTYPE_DEVICE;
 	if (op.copy.height > 1 && (op.copy.src_pitch < op.copy.width || op.copy.dst_pitch < op.copy.width))
 		return CUDA_ERROR_INVALID_VALUE;
 	return submit(s, wait, &op);

@@ -83,7 +83,7 @@ static CUresult record(CUevent handle, CUstream stream)
 	return CUDA_SUCCESS;
 }
 
-/* A stream that waits for an event of a capture takes part in it; graphs run in the order in which they were captured. */
+/* A stream that waits for an event of a capture takes part in it: graphs run in the order of their capture. */
 static CUresult wait_event(CUstream stream, CUevent handle)
 {
 	struct event *e;

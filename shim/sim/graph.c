@@ -57,7 +57,7 @@ static CUresult destroy(CUgraph handle)
 	return CUDA_SUCCESS;
 }
 
-/* Whether a node may be added: its graph is one, and what it depends on is in it, so that the order of adding will do. */
+/* Whether a node may be added: what it depends on is in its graph, so that the order of adding will do. */
 static CUresult addable(CUgraphNode *out, CUgraph handle, const CUgraphNode *dependencies, size_t count)
 {
 	if (!out || !handle_is(handle, GRAPH) || (count && !dependencies))

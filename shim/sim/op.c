@@ -20,19 +20,25 @@ static bool rows(bool (*ok)(uint64_t, uint64_t), uint64_t base, size_t pitch, si
 	return ok(base, bytes);
 }
 
+static bool on_device(uint64_t address)
+{
+	const struct range *r = range_find(&memory, address);
+	return r && r->kind != PINNED && r->kind != REGISTERED;
+}
+
 static CUresult run_copy(struct stream *s, const struct op *op)
 {
 	uint64_t dst = op->copy.dst, src = op->copy.src, bandwidth;
 	size_t width = op->copy.width, height = op->copy.height;
-	if (!rows(span_usable, dst, op->copy.dst_pitch, width, height) ||
-	    !rows(span_usable, src, op->copy.src_pitch, width, height))
+	if (!rows(op->copy.to_device ? span_ok : span_usable, dst, op->copy.dst_pitch, width, height) ||
+	    !rows(op->copy.from_device ? span_ok : span_usable, src, op->copy.src_pitch, width, height))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (fault_copy())
 		return CUDA_ERROR_UNKNOWN;
 	host_wait(s->ticket);
 	bandwidth = fault_bandwidth();
 	uint64_t length = bandwidth ? (uint64_t)((double)width * (double)height * 1e9 / (double)bandwidth) : 0;
-	s->tail = timeline_copy(s->ctx->device, op->copy.to_device, s->tail, length);
+	s->tail = timeline_copy(s->ctx->device, on_device(dst), s->tail, length);
 	sim_unlock();
 	for (size_t y = 0; y < height; y++)
 		memmove((void *)(uintptr_t)(dst + y * op->copy.dst_pitch),

@@ -22,10 +22,53 @@ struct trailer {
 #define TRAILER_MAGIC "WEIRPHY"
 
 static int heap = -1;
-static uint64_t heap_end; /* addresses in the heap are not used again: they are cheap, and its holes take no memory */
+static uint64_t heap_end; /* a hole in the heap takes no memory: there is no need to fill it */
+
+/*
+ * To take pages from the machine is slower than to copy into them, by far. So
+ * that memory that is swapped out and in again comes in as fast as from a
+ * device, some of what was released is kept, with its pages, for the next of
+ * the same size.
+ */
+#define KEEP_BYTES (2ull << 30)
+#define KEEP_PIECES 1024
+static struct {
+	uint64_t offset, size;
+} kept[KEEP_PIECES];
+static size_t kept_pieces;
+static uint64_t kept_bytes;
+
+static bool kept_take(struct physical *p)
+{
+	for (size_t i = kept_pieces; i-- > 0;) {
+		if (kept[i].size != p->size)
+			continue;
+		p->fd = heap;
+		p->offset = kept[i].offset;
+		p->warm = true;
+		kept_bytes -= p->size;
+		kept[i] = kept[--kept_pieces];
+		return true;
+	}
+	return false;
+}
+
+static void heap_give(const struct physical *p)
+{
+	bool whole = p->warm || lseek(heap, (off_t)p->offset, SEEK_HOLE) >= (off_t)(p->offset + p->size);
+	if (whole && kept_pieces < KEEP_PIECES && p->size <= KEEP_BYTES - kept_bytes) {
+		kept[kept_pieces].offset = p->offset;
+		kept[kept_pieces++].size = p->size;
+		kept_bytes += p->size;
+		return;
+	}
+	fallocate(heap, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->offset, (off_t)p->size);
+}
 
 static bool heap_take(struct physical *p)
 {
+	if (kept_take(p))
+		return true;
 	if (heap < 0)
 		heap = memfd_create("weir-sim", MFD_CLOEXEC);
 	if (heap < 0 || ftruncate(heap, (off_t)(heap_end + p->size)))
@@ -107,7 +150,7 @@ void physical_let_go(struct physical *p)
 	if (p->own_fd)
 		close(p->fd);
 	else
-		fallocate(p->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->offset, (off_t)p->size);
+		heap_give(p);
 	if (p->charge)
 		state_discharge(p->prop.location.id, p->charge);
 	handle_free(p);

@@ -9,6 +9,7 @@
 struct physical {
 	int fd; /* its own where it may be exported, the process' heap otherwise */
 	bool own_fd;
+	bool warm; /* all of its pages are there */
 	uint64_t offset, size, charge;
 	unsigned handles, maps; /* it is there until both are 0 */
 	CUmemAllocationProp prop;

@@ -23,18 +23,9 @@ struct segment {
 	struct block *blocks;
 };
 
-struct pool {
-	struct pool *next;
-	int device;
-	bool dying; /* destroyed, with memory still in use */
-	uint64_t most, threshold, reserved, reserved_high, used, used_high;
-	int reuse[3];
-	struct segment *segments;
-};
-
 static struct pool *pools, *standard[SIM_DEVICES], *current[SIM_DEVICES];
 
-static struct pool *pool_new(int device, uint64_t most)
+struct pool *pool_new(int device, uint64_t most)
 {
 	struct pool *p = handle_new(POOL, sizeof *p);
 	if (!p)
@@ -44,7 +35,7 @@ static struct pool *pool_new(int device, uint64_t most)
 	return p;
 }
 
-static struct pool *standard_of(int device)
+struct pool *pool_standard(int device)
 {
 	if (!standard[device])
 		standard[device] = pool_new(device, 0);
@@ -53,7 +44,7 @@ static struct pool *standard_of(int device)
 
 struct pool *pool_of(int device)
 {
-	return current[device] ? current[device] : standard_of(device);
+	return current[device] ? current[device] : pool_standard(device);
 }
 
 static void segment_drop(struct pool *p, struct segment *g)
@@ -72,7 +63,7 @@ static void segment_drop(struct pool *p, struct segment *g)
 	free(g);
 }
 
-static void trim(struct pool *p, uint64_t keep)
+void pool_trim(struct pool *p, uint64_t keep)
 {
 	for (struct segment *g = p->segments, *next; g && p->reserved > keep; g = next) {
 		next = g->next;
@@ -85,14 +76,14 @@ void pools_settle(int device)
 {
 	for (struct pool *p = pools; p; p = p->next)
 		if (p->device == device)
-			trim(p, p->threshold);
+			pool_trim(p, p->threshold);
 }
 
 void pools_trim(int device)
 {
 	for (struct pool *p = pools; p; p = p->next)
 		if (p->device == device)
-			trim(p, 0);
+			pool_trim(p, 0);
 }
 
 static void pool_drop(struct pool *p)
@@ -101,7 +92,7 @@ static void pool_drop(struct pool *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	trim(p, 0);
+	pool_trim(p, 0);
 	handle_free(p);
 }
 
@@ -214,98 +205,16 @@ CUresult pool_free(struct range *r)
 	return CUDA_SUCCESS;
 }
 
-CUresult pool_create(CUmemoryPool *out, const CUmemPoolProps *props)
+void pool_end(struct pool *p)
 {
-	if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (!device_is(props->location.id))
-		return CUDA_ERROR_INVALID_DEVICE;
-	*out = (CUmemoryPool)pool_new(props->location.id, props->maxSize);
-	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-}
-
-CUresult pool_find(CUmemoryPool handle, struct pool **out)
-{
-	*out = (struct pool *)handle;
-	return handle_is(handle, POOL) && !(*out)->dying ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult pool_destroy(CUmemoryPool handle)
-{
-	struct pool *p;
-	CUresult r = pool_find(handle, &p);
-	if (r || p == standard[p->device])
-		return CUDA_ERROR_INVALID_VALUE;
 	if (current[p->device] == p)
 		current[p->device] = NULL;
 	p->dying = true;
 	if (!p->used)
 		pool_drop(p);
-	return CUDA_SUCCESS;
 }
 
-CUresult pool_trim(CUmemoryPool handle, size_t keep)
+void pool_use(struct pool *p)
 {
-	struct pool *p;
-	CUresult r = pool_find(handle, &p);
-	if (!r)
-		trim(p, keep);
-	return r;
-}
-
-CUresult pool_get(CUmemoryPool *out, CUdevice device, bool standard_one)
-{
-	if (!out)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_is(device))
-		return CUDA_ERROR_INVALID_DEVICE;
-	*out = (CUmemoryPool)(standard_one ? standard_of(device) : pool_of(device));
-	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-}
-
-CUresult pool_set(CUdevice device, CUmemoryPool handle)
-{
-	struct pool *p;
-	CUresult r = pool_find(handle, &p);
-	if (r)
-		return r;
-	if (!device_is(device) || p->device != device)
-		return CUDA_ERROR_INVALID_DEVICE;
-	current[device] = p;
-	return CUDA_SUCCESS;
-}
-
-int pool_device(const struct pool *p)
-{
-	return p->device;
-}
-
-/* Where an attribute is kept; the first three are ints, the others 64 bits, and the highest ones may be set to 0. */
-CUresult pool_attribute(CUmemoryPool handle, CUmemPool_attribute which, void *value, bool set)
-{
-	struct pool *p;
-	CUresult r = pool_find(handle, &p);
-	if (r || !value)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (which >= CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES &&
-	    which <= CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES) {
-		int *at = &p->reuse[which - 1];
-		*(set ? at : (int *)value) = *(set ? (int *)value : at);
-		return CUDA_SUCCESS;
-	}
-	uint64_t *at[] = { &p->threshold, &p->reserved, &p->reserved_high, &p->used, &p->used_high };
-	int i = (int)which - CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-	if (i < 0 || i >= (int)(sizeof at / sizeof *at))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!set) {
-		*(uint64_t *)value = *at[i];
-		return CUDA_SUCCESS;
-	}
-	bool high = which == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH || which == CU_MEMPOOL_ATTR_USED_MEM_HIGH;
-	if (i != 0 && (!high || *(uint64_t *)value))
-		return CUDA_ERROR_INVALID_VALUE;
-	*at[i] = i == 0 ? *(uint64_t *)value : *at[i - 1];
-	return CUDA_SUCCESS;
+	current[p->device] = p;
 }

@@ -1,16 +1,22 @@
-/* What pool.c does for the functions of pool_api.c. */
+/* Memory pools: what pool.c does for the functions of pool_api.c. */
 #ifndef WEIR_SIM_POOL_H
 #define WEIR_SIM_POOL_H
 
 #include "sim.h"
 
-CUresult pool_find(CUmemoryPool handle, struct pool **out);
-CUresult pool_create(CUmemoryPool *out, const CUmemPoolProps *props);
-CUresult pool_destroy(CUmemoryPool handle);
-CUresult pool_trim(CUmemoryPool handle, size_t keep);
-CUresult pool_get(CUmemoryPool *out, CUdevice device, bool standard_one);
-CUresult pool_set(CUdevice device, CUmemoryPool handle);
-int pool_device(const struct pool *p);
-CUresult pool_attribute(CUmemoryPool handle, CUmemPool_attribute which, void *value, bool set);
+struct pool {
+	struct pool *next;
+	int device;
+	bool dying; /* destroyed, with memory still in use */
+	uint64_t most, threshold, reserved, reserved_high, used, used_high;
+	int reuse[3];
+	struct segment *segments;
+};
+
+struct pool *pool_new(int device, uint64_t most); /* NULL without host memory */
+struct pool *pool_standard(int device);
+void pool_trim(struct pool *p, uint64_t keep);
+void pool_end(struct pool *p); /* it goes when nothing of it is used any more */
+void pool_use(struct pool *p); /* makes it the current one of its device */
 
 #endif

@@ -62,15 +62,17 @@ void range_remove(struct ranges *set, struct range *r)
 bool span_ok(uint64_t address, uint64_t bytes)
 {
 	uint64_t end = address + bytes;
-	if (end < address)
-		return false;
-	while (address < end) {
-		const struct range *r = range_find(&memory, address);
-		if (!r || r->access == CU_MEM_ACCESS_FLAGS_PROT_NONE)
-			return false;
+	const struct range *r = range_find(&memory, address);
+	while (r && r->access != CU_MEM_ACCESS_FLAGS_PROT_NONE) {
 		address = r->base + r->size;
+		if (address >= end)
+			return end >= bytes;
+		/* What was allocated in one piece ends where it ends; what is mapped side by side goes on. */
+		r = r->kind == MAPPED ? range_find(&memory, address) : NULL;
+		if (r && r->kind != MAPPED)
+			return false;
 	}
-	return true;
+	return false;
 }
 
 bool span_usable(uint64_t address, uint64_t bytes)
@@ -83,7 +85,12 @@ bool span_usable(uint64_t address, uint64_t bytes)
 void *pages_map(uint64_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	/* A device's memory is there at once; large pages are the nearest to it that the machine has. */
+	if (bytes >= 2u << 20)
+		madvise(p, bytes, MADV_HUGEPAGE);
+	return p;
 }
 
 void pages_unmap(uint64_t base, uint64_t bytes)

@@ -45,7 +45,9 @@ struct ctx {
 	struct stream *legacy;
 };
 CUresult ctx_current(struct ctx **out); /* an error where there is none, or its device is lost */
-CUresult ctx_primary(int device, struct ctx **out);
+bool ctx_live(CUcontext c);
+CUresult ctx_push(struct ctx *c);
+void ctx_pop(const struct ctx *c); /* where it is the current one */
 bool device_is(int device);
 
 /* Streams. What is submitted has its time at once: tail is when all of it has run. */
@@ -117,7 +119,7 @@ struct op {
 		struct {
 			uint64_t dst, src;
 			size_t width, height, dst_pitch, src_pitch;
-			bool to_device;
+			bool from_device, to_device; /* nothing else will do */
 		} copy;
 		struct {
 			uint64_t dst;
@@ -167,8 +169,9 @@ uint64_t graph_memory_size(const struct graph_memory *m);
 CUresult graph_memory_reserve(int device, uint64_t more); /* so that this much more may be taken */
 void graph_memory_free(struct range *r);
 
-bool array_rows(CUarray handle, uint64_t *base, size_t *row);
+bool array_rows(CUarray handle, uint64_t *base, size_t *row, uint64_t *size);
 void arrays_drop(struct ctx *ctx);
+void mipmaps_drop(struct ctx *ctx);
 void modules_drop(struct ctx *ctx);
 void events_drop(struct ctx *ctx);
 

@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +45,13 @@ static int open_shared(const char *file)
 	char path[4096];
 	if (state_path(path, sizeof path, file))
 		return -1;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	/* First without O_CREAT: in a folder such as /tmp it is refused for the files of another user. */
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (fd >= 0)
-		(void)!fchmod(fd, 0666); /* refused where another user made it, who has done it */
+		(void)!fchmod(fd, 0666); /* whatever the umask; refused where another user was faster, who does it */
 	return fd;
 }
 
@@ -84,7 +89,7 @@ static bool fill(struct sim_state *s)
 	}
 	s->version = SIM_VERSION;
 	s->devices = (uint32_t)n;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	atomic_signal_fence(memory_order_release); /* a process may end between any two stores */
 	memcpy(s->magic, SIM_MAGIC, sizeof s->magic);
 	return true;
 }
@@ -111,7 +116,8 @@ bool state_open(void)
 {
 	if (state)
 		return true;
-	(void)!mkdir(state_dir(), 0777);
+	if (!mkdir(state_dir(), 0777))
+		(void)!chmod(state_dir(), 0777); /* whatever the umask */
 	if (lock_fd < 0)
 		lock_fd = open_shared("lock");
 	if (pids_fd < 0)

@@ -6,7 +6,9 @@
  *
  * Memory is counted for each process in its slot, under the lock; nobody keeps
  * a sum that a dying process could leave wrong. Who has died is told by the
- * kernel: a process locks its slot's byte of DIR/lock for as long as it lives.
+ * kernel: a process locks its slot's byte of DIR/lock for as long as it lives
+ * (F_OFD_GETLK of byte 1 + slot finds it), and that of DIR/pids, by which the
+ * kernel says which process it is (F_GETLK of byte slot).
  */
 #ifndef WEIR_SIM_STATE_H
 #define WEIR_SIM_STATE_H
@@ -73,6 +75,7 @@ struct sim_state {
 
 _Static_assert(sizeof(struct sim_info) == 128, "sim_info");
 _Static_assert(sizeof(struct sim_use) == 64, "sim_use");
+_Static_assert(sizeof(struct sim_state) == 2133056, "sim_state");
 
 extern struct sim_state *state; /* NULL until state_open */
 extern int state_slot;          /* this process', -1 until state_join */

@@ -4,6 +4,10 @@
 
 #include <sys/mman.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* since Linux 5.14; older ones refuse it, and nothing is lost but time */
+#endif
+
 static void *nothing_at(uint64_t wish, uint64_t bytes, int flags)
 {
 	void *p = mmap((void *)(uintptr_t)wish, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1,
@@ -141,6 +145,8 @@ static CUresult set_access(CUdeviceptr address, size_t bytes, const CUmemAccessD
 	for (uint64_t at = address; at < address + bytes;) {
 		struct range *r = range_find(&memory, at);
 		r->access = protection ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+		if (protection && ((struct physical *)r->owner)->warm) /* or each page would cost a fault */
+			madvise((void *)(uintptr_t)at, r->size, MADV_POPULATE_WRITE);
 		at += r->size;
 	}
 	return CUDA_SUCCESS;
