@@ -136,6 +136,9 @@ extern _Thread_local int real_depth;
 		real_result; \
 	})
 
+/* Whether functions of this name, without its suffixes, are wrapped. */
+bool real_is_form(const char *symbol);
+
 /* The shim's function in the place of this one of the driver's; NULL if it has none. */
 void *real_shadow(void *of);
 

@@ -22,9 +22,9 @@
 #define WEIR_DEVICES 16
 #define WEIR_CELLS 256
 
-/* The socket is at $WEIR_SOCKET, or here. A container is given the folder, not the socket alone: an agent
- * that comes back makes a new one. Where there is no socket nothing is limited; where there is one and
- * nobody answers, a process that begins waits and is then refused. */
+/* The socket is here in a container; where nothing is, it is at $WEIR_SOCKET. A container is given the folder, not the
+ * socket alone: an agent that comes back makes a new one. Where there is no socket nothing is limited; where there is
+ * one and nobody answers, a process that begins waits and is then refused. */
 #define WEIR_SOCKET_PATH "/run/weir/weir.sock"
 
 enum weir_mode {
