@@ -53,6 +53,29 @@ func TestStrictShare(t *testing.T) {
 	}
 }
 
+// TestEveryLaunchWaits has a container whose first lease comes after half a minute.
+func TestEveryLaunchWaits(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	w.agent(container{"one", limit, 1, "strict"})
+	w.run("one", "gated_test")
+}
+
+// TestTwoProcessesOfOneContainer has two processes that share a lease, beside another container.
+func TestTwoProcessesOfOneContainer(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	w.agent(container{"one", limit, 500, "fair"}, container{"other", limit, 500, "fair"})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	a := w.start(ctx, "one", "compute_test", "run", "1000000", seconds, "kernel")
+	b := w.start(ctx, "one", "compute_test", "run", "1000000", seconds, "kernel")
+	c := w.start(ctx, "other", "compute_test", "run", "1000000", seconds, "kernel")
+	both, other := number(t, w.wait(a))+number(t, w.wait(b)), number(t, w.wait(c))
+	t.Logf("%.1f of 500 together, %.1f of 500", both, other)
+	if both < 500-slack || both > 500+slack || other < 500-slack || other > 500+slack {
+		t.Errorf("halves of two processes and of one had %.1f and %.1f", both, other)
+	}
+}
+
 // TestTwoShares has two containers on one device, one of them with long kernels.
 func TestTwoShares(t *testing.T) {
 	w := newWorld(t, build.Plain)

@@ -45,6 +45,7 @@ var programs = map[string]struct {
 	"memory_test":  {true, []string{"test/c/memory_test.c", "test/c/families.c"}},
 	"loading_test": {true, []string{"test/c/loading_test.c"}},
 	"compute_test": {true, []string{"test/c/compute_test.c"}},
+	"gated_test":   {true, []string{"test/c/gated_test.c"}},
 	"null_test":    {true, []string{"test/c/null_test.c"}},
 }
 
@@ -163,7 +164,7 @@ func (w *world) startReading(ctx context.Context, input io.Reader, in, name stri
 		"WEIR_SIM_CONTEXT=0",
 		"WEIR_SOCKET="+w.socket(in),
 		"ASAN_OPTIONS=detect_leaks=0:abort_on_error=0",
-		"TSAN_OPTIONS=halt_on_error=1",
+		"TSAN_OPTIONS=halt_on_error=1 die_after_fork=0",
 	)
 	if err := os.MkdirAll(filepath.Join(w.dir, "sim"), 0o777); err != nil {
 		w.t.Fatal(err)
