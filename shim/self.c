@@ -89,8 +89,10 @@ void self_complain(const char *format, ...)
 	va_end(args);
 }
 
-bool self_agent_alive(const struct weir_rules *rules, uint64_t now)
+bool self_agent_alive(struct self *self, const struct weir_rules *rules, uint64_t now)
 {
+	if (!atomic_load_explicit(&self->connected, memory_order_relaxed))
+		return false;
 	uint64_t beat = atomic_load_explicit(&rules->beat, memory_order_relaxed);
 	return now < beat || now - beat < WEIR_DEAD_AFTER;
 }

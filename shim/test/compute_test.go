@@ -113,8 +113,6 @@ func TestTheAgentDies(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	kill()
 	s, l := number(t, w.wait(small)), number(t, w.wait(large))
-	// For two seconds nobody knows that it has died.
-	s, l = s*12/10, l*12/10
 	t.Logf("%.1f of 300, %.1f of 600", s, l)
 	if s < 300-2*slack || s > 300+2*slack || l < 600-2*slack || l > 600+2*slack {
 		t.Errorf("shares of 300 and 600 had %.1f and %.1f when the agent had died", s, l)
