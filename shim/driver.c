@@ -47,18 +47,20 @@ CUresult cuInit(unsigned int flags)
 }
 
 /* The driver is asked first: what it does not have under this name and version, nobody has. */
-static void put_ours(void **fn)
+static void put_ours(const char *symbol, int version, void **fn)
 {
 	void *ours = real_shadow(*fn);
 	if (ours != NULL)
 		*fn = ours;
+	else if (*fn != NULL && real_is_form(symbol))
+		self_debug("%s of version %d is none that the shim knows: the driver's own is used", symbol, version);
 }
 
 CUresult cuGetProcAddress(const char *symbol, void **fn, int version, cuuint64_t flags)
 {
 	CUresult r = REAL(cuGetProcAddress, symbol, fn, version, flags);
 	if (r == CUDA_SUCCESS && fn != NULL)
-		put_ours(fn);
+		put_ours(symbol, version, fn);
 	return r;
 }
 
@@ -67,7 +69,7 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **fn, int version, cuuint6
 {
 	CUresult r = REAL(cuGetProcAddress_v2, symbol, fn, version, flags, status);
 	if (r == CUDA_SUCCESS && fn != NULL)
-		put_ours(fn);
+		put_ours(symbol, version, fn);
 	return r;
 }
 
@@ -195,6 +197,18 @@ CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode)
 CUresult cuStreamBeginCapture_v2_ptsz(CUstream stream, CUstreamCaptureMode mode)
 {
 	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_v2_ptsz, stream, mode));
+}
+
+CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgraphNode *dependencies, const void *edges,
+				     size_t count, CUstreamCaptureMode mode)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCaptureToGraph, stream, graph, dependencies, edges, count, mode));
+}
+
+CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const CUgraphNode *dependencies,
+					  const void *edges, size_t count, CUstreamCaptureMode mode)
+{
+	return BEGIN_CAPTURE(REAL(cuStreamBeginCaptureToGraph_ptsz, stream, graph, dependencies, edges, count, mode));
 }
 
 /* Counting one too many costs a question at each launch; one too few would gate what is being captured. */

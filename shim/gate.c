@@ -76,7 +76,7 @@ bool gate_open(struct self *self, uint32_t device)
 	uint64_t now = self_now();
 	if (lease_runs(v.rule, gate, now))
 		return atomic_load(&g->closed) != gate && join(self, v, gate);
-	return !self_agent_alive(v.rules, now) && until_turn(g, v.rule, now) == 0;
+	return !self_agent_alive(self, v.rules, now) && until_turn(g, v.rule, now) == 0;
 }
 
 static void futex_wait(const _Atomic uint32_t *word, uint32_t value, uint64_t ns)
@@ -120,7 +120,7 @@ static uint64_t look(struct self *self, uint32_t device, struct view v, uint32_t
 	uint64_t again = LOOK_EVERY, now = self_now();
 
 	*busy = 0;
-	if (!self_agent_alive(v.rules, now)) {
+	if (!self_agent_alive(self, v.rules, now)) {
 		uint64_t turn = until_turn(g, v.rule, now);
 		return turn < LOOK_EVERY ? turn : LOOK_EVERY;
 	}
@@ -171,7 +171,7 @@ void gate_done(struct self *self, uint32_t device, uint64_t end)
 	struct gate *g = &self->gate[device];
 	uint64_t period = v.rule->turn_period, length = v.rule->turn_length;
 
-	if (period == 0 || length == 0 || v.rule->mode == WEIR_FREE || self_agent_alive(v.rules, end))
+	if (period == 0 || length == 0 || v.rule->mode == WEIR_FREE || self_agent_alive(self, v.rules, end))
 		return;
 	uint64_t next = until_slot(v.rule, end);
 	if (next == 0)

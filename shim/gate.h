@@ -32,7 +32,8 @@ void gate_wait(struct self *self, uint32_t device);
 /* Work of this process was done at `end`; without an agent, what is past its turn is a debt. */
 void gate_done(struct self *self, uint32_t device, uint64_t end);
 
-/* The helper thread's part: gives leases back that are over or that nothing uses. In how many nanoseconds to look again. */
+/* The helper thread's part: gives leases back that are over or that nothing uses. In how many nanoseconds to look
+ * again. */
 uint64_t gate_tick(struct self *self);
 
 #endif

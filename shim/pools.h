@@ -36,7 +36,8 @@ struct pool_call {
 	void (*undo)(void *arg);
 	void *arg;
 };
-CUresult pools_take(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes, const struct pool_call *call);
+CUresult pools_take(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes,
+		    const struct pool_call *call);
 
 /* Brings all charges to what the driver says; with `trim`, after asking it to give back what nobody uses. */
 void pools_recount(struct self *self, bool trim);

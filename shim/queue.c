@@ -111,7 +111,9 @@ static struct slot *slot_of(struct self *self, const struct launch *l)
 	}
 	bool own = l->stream == CU_STREAM_PER_THREAD || (l->stream == NULL && l->second_form);
 	uint32_t generation = atomic_load(&q->generation);
-	if (REAL(cuCtxGetCurrent, &ctx) != CUDA_SUCCESS || ctx == NULL || REAL(cuCtxGetDevice, &device) != CUDA_SUCCESS || self_rule(self, device) < 0)
+	if (REAL(cuCtxGetCurrent, &ctx) != CUDA_SUCCESS || ctx == NULL)
+		return NULL;
+	if (REAL(cuCtxGetDevice, &device) != CUDA_SUCCESS || self_rule(self, device) < 0)
 		return NULL;
 	pthread_mutex_lock(&q->lock);
 	struct slot *s = find_slot(q, l->stream, ctx, own ? &thread_name : NULL, (uint32_t)self_rule(self, device));

@@ -47,16 +47,27 @@ __attribute__((constructor(200))) static void find_all(void)
 #undef WEIR_FIND
 }
 
+static const struct {
+	const char *name;
+	void **theirs;
+	void *ours;
+} pairs[] = {
+#define WEIR_PAIR(name) {#name, (void **)&real.name, (void *)name},
+	WEIR_WRAPPED(WEIR_PAIR)
+#undef WEIR_PAIR
+};
+
+bool real_is_form(const char *symbol)
+{
+	size_t n = strlen(symbol);
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		if (strncmp(pairs[i].name, symbol, n) == 0 && (pairs[i].name[n] == 0 || pairs[i].name[n] == '_'))
+			return true;
+	return false;
+}
+
 void *real_shadow(void *of)
 {
-#define WEIR_PAIR(name) {#name, (void **)&real.name, (void *)name},
-	static const struct {
-		const char *name;
-		void **theirs;
-		void *ours;
-	} pairs[] = {WEIR_WRAPPED(WEIR_PAIR)};
-#undef WEIR_PAIR
-
 	for (size_t i = 0; of != (void *)missing && i < sizeof pairs / sizeof *pairs; i++)
 		if (*pairs[i].theirs == of)
 			return pairs[i].ours;

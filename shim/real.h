@@ -9,6 +9,14 @@
 
 #include "abi/cuda.h"
 
+/* Newer than the interface in abi. */
+#pragma GCC visibility push(default)
+CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgraphNode *dependencies, const void *edges,
+				     size_t count, CUstreamCaptureMode mode);
+CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const CUgraphNode *dependencies,
+					  const void *edges, size_t count, CUstreamCaptureMode mode);
+#pragma GCC visibility pop
+
 /* Each of these is defined by the shim, under the same name. */
 #define WEIR_WRAPPED(X) \
 	X(cuInit) \
@@ -64,6 +72,8 @@
 	X(cuStreamBeginCapture_ptsz) \
 	X(cuStreamBeginCapture_v2) \
 	X(cuStreamBeginCapture_v2_ptsz) \
+	X(cuStreamBeginCaptureToGraph) \
+	X(cuStreamBeginCaptureToGraph_ptsz) \
 	X(cuStreamEndCapture) \
 	X(cuStreamEndCapture_ptsz) \
 	X(cuLaunchKernel) \
@@ -125,6 +135,9 @@ extern _Thread_local int real_depth;
 		real_depth--; \
 		real_result; \
 	})
+
+/* Whether functions of this name, without its suffixes, are wrapped. */
+bool real_is_form(const char *symbol);
 
 /* The shim's function in the place of this one of the driver's; NULL if it has none. */
 void *real_shadow(void *of);

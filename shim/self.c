@@ -89,8 +89,10 @@ void self_complain(const char *format, ...)
 	va_end(args);
 }
 
-bool self_agent_alive(const struct weir_rules *rules, uint64_t now)
+bool self_agent_alive(struct self *self, const struct weir_rules *rules, uint64_t now)
 {
+	if (!atomic_load_explicit(&self->connected, memory_order_relaxed))
+		return false;
 	uint64_t beat = atomic_load_explicit(&rules->beat, memory_order_relaxed);
 	return now < beat || now - beat < WEIR_DEAD_AFTER;
 }
@@ -165,9 +167,20 @@ static void *help(void *arg)
 			tried = self_now();
 			reconnect(self);
 		}
+		pthread_mutex_lock(&self->ticking);
 		sleep = self_driver.tick ? self_driver.tick(self) : UINT64_MAX;
+		pthread_mutex_unlock(&self->ticking);
 	}
 	return NULL;
+}
+
+/* The driver ends after us, as it is our dependency: from here on, the helper thread is not to be found in it. */
+__attribute__((destructor)) static void end(void)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	pthread_mutex_timedlock(&me->ticking, &until);
 }
 
 static void start_helper(struct self *self)

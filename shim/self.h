@@ -38,11 +38,12 @@ struct self {
 	pthread_mutex_t hello;
 	_Atomic(struct pages *) pages;
 	int socket;
-	bool connected;
+	_Atomic bool connected;
 	int wake; /* an eventfd: the helper thread has something to do */
 	/* The device of the rules, plus 1, for each device of the driver; 0: none. */
 	_Atomic uint8_t rule_of[WEIR_DEVICES * 4];
 	_Atomic bool ordinals_known;
+	pthread_mutex_t ticking; /* held while the helper thread is at the driver */
 	struct ledger ledger;
 	/* What the process has: by address, by address from memory pools, physical allocations by handle, where
 	 * these are mapped, what graphs take, and the primary contexts by device. */
@@ -67,8 +68,8 @@ void self_wake(struct self *self);
 /* Sends a message, if there is an agent; what cannot be sent is lost. */
 void self_send(struct self *self, uint32_t type, uint32_t device, uint32_t lease);
 
-/* Whether the agent lives. */
-bool self_agent_alive(const struct weir_rules *rules, uint64_t now);
+/* Whether the agent lives: the connection stands, and it beats. */
+bool self_agent_alive(struct self *self, const struct weir_rules *rules, uint64_t now);
 
 /* Says something on stderr: to those who debug, or to everybody. */
 void self_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));

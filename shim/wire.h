@@ -22,9 +22,9 @@
 #define WEIR_DEVICES 16
 #define WEIR_CELLS 256
 
-/* The socket is at $WEIR_SOCKET, or here. A container is given the folder, not the socket alone: an agent
- * that comes back makes a new one. Where there is no socket nothing is limited; where there is one and
- * nobody answers, a process that begins waits and is then refused. */
+/* The socket is here in a container; where nothing is, it is at $WEIR_SOCKET. A container is given the folder, not the
+ * socket alone: an agent that comes back makes a new one. Where there is no socket nothing is limited; where there is
+ * one and nobody answers, a process that begins waits and is then refused. */
 #define WEIR_SOCKET_PATH "/run/weir/weir.sock"
 
 enum weir_mode {
@@ -43,7 +43,7 @@ struct weir_rule {
 	 * It changes whenever one begins or ends. */
 	_Atomic uint32_t gate;
 	_Atomic uint64_t lease_until; /* launches may begin before this; moves ahead while nobody else wants */
-	/* Where no agent beats: launches may begin where (now % period) is in
+	/* Where no agent beats, or the connection has ended: launches may begin where (now % period) is in
 	 * [offset, offset + length). period is 0 where they may begin at any time. */
 	uint64_t turn_period, turn_offset, turn_length;
 	/* The device, whatever number CUDA_VISIBLE_DEVICES gives it in a process. */

@@ -67,6 +67,19 @@ func Shim(folder string, check Check) error {
 	)
 }
 
+// Sim puts the simulated driver into a folder.
+func Sim(folder string, check Check) error {
+	cmd := exec.Command("sh", filepath.Join(Source(), "sim", "build.sh"), folder)
+	cmd.Env = append(os.Environ(), "CC="+Compiler())
+	if check != Plain {
+		cmd.Env = append(cmd.Env, "CFLAGS=-g -fsanitize="+string(check)+" -fno-omit-frame-pointer")
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("shim/sim/build.sh: %w\n%s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
 // shadow links one library against a stub whose name is a path: so the loader
 // looks for the real one there, and not for another of the same name.
 func shadow(folder, name string, sources []string, check Check) error {
@@ -92,7 +105,9 @@ func shadow(folder, name string, sources []string, check Check) error {
 }
 
 // Program compiles a program from sources of the shim's folder. It is linked
-// with the libraries named by `libraries`, which are files.
+// with the libraries named by `libraries`, which are files. A program that calls
+// the driver is linked with the real one: it has all names, and the same as the
+// shadow's, which is found in its place by the order of the search.
 func Program(out string, check Check, libraries []string, sources ...string) error {
 	args := append(Flags(check), "-o", out)
 	for _, s := range sources {

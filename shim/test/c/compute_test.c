@@ -4,9 +4,11 @@
  *     says which part of the time, in thousandths, its kernels of that length had
  *     the device; AHEAD launches are put on a stream before it is waited for
  *   compute_test cost LAUNCHES    what a launch costs, with the shim and without, in nanoseconds, and the difference
+ *   compute_test threads SECONDS  threads that launch into streams that come and go, while others capture and allocate
  *   compute_test burst SECONDS    short bursts with pauses: how long a launch waits, in microseconds
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -135,6 +137,66 @@ static void burst(double seconds)
 	printf("%llu\n", (unsigned long long)worst / 1000);
 }
 
+static uint64_t threads_until;
+
+static void *launcher(void *arg)
+{
+	CUcontext ctx = arg;
+	OK(cuCtxSetCurrent(ctx));
+	CUfunction f = kernel(200000);
+	while (try_now() < threads_until) {
+		CUstream s;
+		CUdeviceptr p;
+		OK(cuStreamCreate(&s, 1));
+		for (int i = 0; i < 20; i++) {
+			launch(f, s);
+			OK(cuLaunchKernel_ptsz(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+		}
+		CUresult r = cuMemAllocAsync(&p, MIB, s);
+		EXPECT(r == CUDA_SUCCESS || r == CUDA_ERROR_OUT_OF_MEMORY, "%d", r);
+		if (r == CUDA_SUCCESS)
+			OK(cuMemFreeAsync(p, s));
+		OK(cuStreamDestroy_v2(s));
+	}
+	return NULL;
+}
+
+static void *capturer(void *arg)
+{
+	CUcontext ctx = arg;
+	OK(cuCtxSetCurrent(ctx));
+	CUfunction f = kernel(10000);
+	CUstream s;
+	OK(cuStreamCreate(&s, 1));
+	while (try_now() < threads_until) {
+		CUgraph g;
+		CUgraphExec exec;
+		OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+		for (int i = 0; i < 10; i++)
+			launch(f, s);
+		OK(cuStreamEndCapture(s, &g));
+		OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+		OK(cuGraphLaunch(exec, s));
+		OK(cuStreamSynchronize(s));
+		OK(cuGraphExecDestroy(exec));
+		OK(cuGraphDestroy(g));
+	}
+	return NULL;
+}
+
+static void threads(double seconds)
+{
+	CUcontext ctx;
+	pthread_t t[4];
+
+	OK(cuCtxGetCurrent(&ctx));
+	threads_until = try_now() + (uint64_t)(seconds * 1e9);
+	for (int i = 0; i < 4; i++)
+		EXPECT(pthread_create(&t[i], NULL, i < 3 ? launcher : capturer, ctx) == 0, "a thread");
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+}
+
 int main(int argc, char **argv)
 {
 	EXPECT(argc >= 3, "usage: compute_test run NANOSECONDS SECONDS kernel|graph|streams [AHEAD]");
@@ -143,6 +205,8 @@ int main(int argc, char **argv)
 		run(strtoull(argv[2], NULL, 0), atof(argv[3]), argv[4], argc > 5 ? atoi(argv[5]) : 1000000);
 	else if (strcmp(argv[1], "cost") == 0)
 		cost(atoi(argv[2]));
+	else if (strcmp(argv[1], "threads") == 0)
+		threads(atof(argv[2]));
 	else
 		burst(atof(argv[2]));
 	return 0;

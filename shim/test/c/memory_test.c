@@ -3,6 +3,9 @@
  *   memory_test limit FAMILY LIMIT     the last that fits is given, the next refused, and all views agree
  *   memory_test random OPERATIONS      random takings of all families leave nothing behind
  *   memory_test share LIMIT            two processes have one limit
+ *   memory_test orphan LIMIT           what a process had is free when it ends, though a child of it lives on
+ *   memory_test return LIMIT           what a process has counts at an agent that comes back with twice the limit;
+ *                                      a line on stdin says that it has gone
  *   memory_test context LIMIT          what a context had is free when it is destroyed
  */
 #include <string.h>
@@ -89,6 +92,18 @@ static void random_operations(long operations)
 	printf("%ld operations, %llu refused, nothing left\n", operations, (unsigned long long)refused);
 }
 
+/* Takes all, as soon as another has been seen to end. */
+static void take_soon(uint64_t limit)
+{
+	CUdeviceptr p;
+	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
+	for (int i = 0; i < 100 && r != CUDA_SUCCESS; i++) {
+		usleep(10000);
+		r = cuMemAlloc_v2(&p, limit);
+	}
+	OK(r);
+}
+
 /* A second process, begun before this one has a context, takes half; this one can have the other half. */
 static void share(uint64_t limit)
 {
@@ -113,12 +128,53 @@ static void share(uint64_t limit)
 	OK(cuMemAlloc_v2(&p, limit / 2));
 	int status;
 	EXPECT(write(down[1], &c, 1) == 1 && waitpid(child, &status, 0) == child && status == 0, "the child ends well");
-	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
-	for (int i = 0; i < 100 && r != CUDA_SUCCESS; i++) {
-		usleep(10000); /* the agent has to see that it ended */
-		r = cuMemAlloc_v2(&q, limit / 2);
+	take_soon(limit / 2);
+}
+
+static void orphan(uint64_t limit)
+{
+	CUdeviceptr p;
+	int status;
+	pid_t parent = fork();
+
+	if (parent == 0) {
+		(void)cuMemFree_v2(0); /* hello, and nothing at the driver */
+		if (fork() == 0) {
+			close(STDOUT_FILENO);
+			close(STDERR_FILENO);
+			sleep(5);
+			_exit(0);
+		}
+		try_begin(0);
+		OK(cuMemAlloc_v2(&p, limit));
+		_exit(0);
 	}
-	OK(r);
+	EXPECT(waitpid(parent, &status, 0) == parent && status == 0, "the parent ends well");
+	try_begin(0);
+	take_soon(limit);
+}
+
+static void come_back(uint64_t limit)
+{
+	CUdeviceptr p, q;
+	char line[64];
+	uint64_t free = 0, total = 0;
+
+	OK(cuMemAlloc_v2(&p, limit / 2));
+	EXPECT(fgets(line, sizeof line, stdin) != NULL, "a line");
+	/* Nobody is there: the limit is what it was. */
+	OK(cuMemAlloc_v2(&q, limit / 2));
+	EXPECT(cuMemAlloc_v2(&q, 1) == CUDA_ERROR_OUT_OF_MEMORY, "the limit stands without an agent");
+	for (int i = 0; i < 300 && total != 2 * limit; i++) {
+		size_t driver_free, driver_total;
+		usleep(10000);
+		OK(cuMemGetInfo_v2(&driver_free, &driver_total));
+		total = driver_total;
+		free = driver_free;
+	}
+	EXPECT(total == 2 * limit && free == limit, "%llu free", (unsigned long long)free);
+	OK(cuMemAlloc_v2(&p, limit));
+	EXPECT(cuMemAlloc_v2(&q, 1) == CUDA_ERROR_OUT_OF_MEMORY, "the new limit");
 }
 
 static void context(uint64_t limit)
@@ -143,8 +199,8 @@ int main(int argc, char **argv)
 {
 	EXPECT(argc >= 3, "usage: memory_test limit FAMILY LIMIT | random OPERATIONS | share LIMIT | context LIMIT");
 	uint64_t last = strtoull(argv[argc - 1], NULL, 0);
-	if (strcmp(argv[1], "share") == 0) {
-		share(last);
+	if (strcmp(argv[1], "share") == 0 || strcmp(argv[1], "orphan") == 0) {
+		(argv[1][0] == 's' ? share : orphan)(last);
 		return 0;
 	}
 	try_begin(0);
@@ -152,6 +208,8 @@ int main(int argc, char **argv)
 		limit(family(argv[2]), last);
 	else if (strcmp(argv[1], "random") == 0)
 		random_operations((long)last);
+	else if (strcmp(argv[1], "return") == 0)
+		come_back(last);
 	else
 		context(last);
 	return 0;
