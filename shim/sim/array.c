@@ -130,7 +130,7 @@ bool array_rows(CUarray handle, uint64_t *base, size_t *row, uint64_t *size)
 /* As with the real driver, only of arrays whose memory is to be mapped by the program. */
 CUresult array_requirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *out, unsigned flags, uint64_t size, CUdevice device)
 {
-	if (!out || !unbacked(flags))
+	if (!out || !(flags & CUDA_ARRAY3D_DEFERRED_MAPPING))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_is(device))
 		return CUDA_ERROR_INVALID_DEVICE;

@@ -3,15 +3,16 @@
 
 #include <pthread.h>
 
-#define MS 1000000ull
+/* Long enough that a machine that has other work may be late by some of it. */
+#define TICK 5000000ull
 
-static CUfunction ms5, ms20;
+static CUfunction ticks5, ticks20;
 
 /* Whether something took about as long as said: no less, and not much more, on a machine that has other work. */
 static bool took(uint64_t since, uint64_t want)
 {
 	uint64_t t = now() - since;
-	if (t >= want - MS / 10 && t < want + 60 * MS)
+	if (t >= want && t < want + 100 * TICK)
 		return true;
 	fprintf(stderr, "took %.3f ms; want %.3f\n", (double)t / 1e6, (double)want / 1e6);
 	return false;
@@ -26,24 +27,24 @@ static void streams(void)
 	int priority;
 	OK(cuStreamGetPriority(b, &priority));
 	CHECK(priority == -5);
-	OK(launch(ms20, a));
+	OK(launch(ticks20, a));
 	GIVES(CUDA_ERROR_NOT_READY, cuStreamQuery(a));
 	OK(cuStreamQuery(b));
-	CHECK(now() - t < 15 * MS); /* a launch waits for nothing */
-	OK(launch(ms20, b));
+	CHECK(now() - t < 15 * TICK); /* a launch waits for nothing */
+	OK(launch(ticks20, b));
 	OK(cuStreamSynchronize(b)); /* one kernel at a time */
-	CHECK(took(t, 40 * MS));
+	CHECK(took(t, 40 * TICK));
 	OK(cuStreamQuery(a));
 	t = now();
 	for (int i = 0; i < 4; i++)
-		OK(cuLaunchKernel_ptsz(ms5, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+		OK(cuLaunchKernel_ptsz(ticks5, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
 	OK(cuStreamQuery(a));
 	OK(cuStreamSynchronize_ptsz(NULL));
-	CHECK(took(t, 20 * MS));
+	CHECK(took(t, 20 * TICK));
 	t = now();
-	OK(launch(ms20, b));
+	OK(launch(ticks20, b));
 	OK(cuStreamSynchronize(NULL)); /* the legacy stream waits for those that block */
-	CHECK(took(t, 20 * MS));
+	CHECK(took(t, 20 * TICK));
 	OK(cuStreamDestroy_v2(a));
 	OK(cuStreamDestroy_v2(b));
 	GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamDestroy_v2(b));
@@ -51,7 +52,7 @@ static void streams(void)
 
 static void launches(void)
 {
-	uint64_t ns = 3 * MS, t = now();
+	uint64_t ns = 3 * TICK, t = now();
 	void *params[] = { &ns };
 	size_t size = sizeof ns;
 	void *extra[] = { (void *)1, &ns, (void *)2, &size, NULL };
@@ -63,7 +64,7 @@ static void launches(void)
 	OK(cuLaunchKernelEx_ptsz(&config, spin, params, NULL));
 	OK(cuLaunchCooperativeKernel(spin, 1, 1, 1, 1, 1, 1, 0, NULL, params));
 	OK(cuCtxSynchronize());
-	CHECK(took(t, 15 * MS));
+	CHECK(took(t, 15 * TICK));
 	GIVES(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(spin, 0, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
 	GIVES(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(spin, 1, 1, 1, 1025, 1, 1, 0, NULL, params, NULL));
 	GIVES(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(spin, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
@@ -85,7 +86,7 @@ static void events(void)
 	OK(cuEventQuery(a));
 	GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(&ms, a, b));
 	OK(cuEventRecord(a, s));
-	OK(launch(ms20, s));
+	OK(launch(ticks20, s));
 	OK(cuEventRecord(b, s));
 	OK(cuEventRecord(untimed, s));
 	GIVES(CUDA_ERROR_NOT_READY, cuEventQuery(b));
@@ -93,10 +94,10 @@ static void events(void)
 	OK(cuStreamWaitEvent(after, b, 0));
 	GIVES(CUDA_ERROR_NOT_READY, cuStreamQuery(after));
 	OK(cuStreamSynchronize(after));
-	CHECK(took(t, 20 * MS));
+	CHECK(took(t, 20 * TICK));
 	OK(cuEventSynchronize(b));
 	OK(cuEventElapsedTime(&ms, a, b));
-	CHECK(ms >= 19.99f && ms < 21.f);
+	CHECK(ms >= 99.99f && ms < 400.f);
 	GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime_v2(&ms, a, untimed));
 	OK(cuEventDestroy_v2(a));
 	OK(cuEventDestroy(b));
@@ -130,12 +131,12 @@ static void host_functions(void)
 	uint64_t t = now();
 	OK(cuMemAlloc_v2(&p, 8));
 	OK(cuStreamCreate(&s, 0));
-	OK(launch(ms20, s));
+	OK(launch(ticks20, s));
 	OK(cuLaunchHostFunc(s, call, "written"));
 	OK(cuMemcpyHtoDAsync_v2(p, source, 8, s));
 	OK(cuMemcpyDtoHAsync_v2(out, p, 8, s));
 	OK(cuStreamSynchronize(s));
-	CHECK(!memcmp(out, "written", 8) && called >= t + 20 * MS);
+	CHECK(!memcmp(out, "written", 8) && called >= t + 20 * TICK);
 	OK(cuStreamAddCallback(s, call_back, "another", 0));
 	OK(cuStreamSynchronize(s));
 	CHECK(!memcmp(source, "another", 8));
@@ -149,7 +150,7 @@ static void graphs(void)
 	CUgraphNode first, second, third;
 	CUgraphExec e;
 	size_t count = 0;
-	CUDA_KERNEL_NODE_PARAMS_v2 k = { .func = ms5, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
+	CUDA_KERNEL_NODE_PARAMS_v2 k = { .func = ticks5, .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
 					 .blockDimY = 1, .blockDimZ = 1 };
 	CUDA_HOST_NODE_PARAMS h = { call, "in graph" };
 	OK(cuGraphCreate(&g, 0));
@@ -163,9 +164,9 @@ static void graphs(void)
 	uint64_t t = now();
 	OK(cuGraphLaunch(e, NULL));
 	OK(cuGraphLaunch(e, NULL));
-	CHECK(now() - t < 15 * MS);
+	CHECK(now() - t < 15 * TICK);
 	OK(cuCtxSynchronize());
-	CHECK(took(t, 20 * MS) && !memcmp(source, "in graph", 8));
+	CHECK(took(t, 20 * TICK) && !memcmp(source, "in graph", 8));
 	OK(cuGraphExecDestroy(e));
 	GIVES(CUDA_ERROR_INVALID_VALUE, cuGraphLaunch(e, NULL));
 }
@@ -189,7 +190,7 @@ static void captures(void)
 	OK(cuEventCreate(&join, 0));
 	GIVES(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuStreamBeginCapture_v2(NULL, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
-	OK(launch(ms20, s));
+	OK(launch(ticks20, s));
 	OK(cuMemAllocAsync(&p, MIB, s));
 	OK(cuMemsetD32Async(p, 77, 1, s));
 	OK(cuEventRecord(fork, s));
@@ -203,7 +204,7 @@ static void captures(void)
 	GIVES(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, cuStreamEndCapture(other, &g));
 	OK(cuStreamEndCapture(s, &g));
 	OK(cuStreamIsCapturing(other, &status));
-	CHECK(status == CU_STREAM_CAPTURE_STATUS_NONE && now() - t < 15 * MS);
+	CHECK(status == CU_STREAM_CAPTURE_STATUS_NONE && now() - t < 15 * TICK);
 	CHECK(free_bytes() == before - 512);
 	OK(cuGraphInstantiate_v2(&e, g, NULL, NULL, 0));
 	OK(cuGraphDestroy(g));
@@ -212,7 +213,7 @@ static void captures(void)
 	OK(cuStreamSynchronize(s));
 	uint32_t word;
 	OK(cuMemcpyDtoH_v2(&word, fixed, 4));
-	CHECK(word == 77 && took(t, 40 * MS));
+	CHECK(word == 77 && took(t, 40 * TICK));
 	OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT, &reserved));
 	OK(cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT, &used));
 	CHECK(reserved == 2 * MIB && used == 0);
@@ -222,7 +223,7 @@ static void captures(void)
 	/* To wait within a capture spoils it. */
 	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
 	GIVES(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuStreamSynchronize(s));
-	GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, launch(ms5, s));
+	GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, launch(ticks5, s));
 	GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(s, &g));
 	CHECK(!g && free_bytes() == before);
 	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
@@ -264,8 +265,8 @@ static void threads(CUcontext c)
 int main(void)
 {
 	CUcontext c = begin();
-	ms5 = kernel("spin_5ms");
-	ms20 = kernel("spin_20ms");
+	ticks5 = kernel("spin_25ms");
+	ticks20 = kernel("spin_100ms");
 	streams();
 	launches();
 	events();
