@@ -142,15 +142,3 @@ bool table_take_of(struct table *t, uint64_t owner, struct entry *entry)
 	pthread_mutex_unlock(&t->lock);
 	return found;
 }
-
-size_t table_keys(struct table *t, uint64_t **keys)
-{
-	size_t n = 0;
-	pthread_mutex_lock(&t->lock);
-	*keys = calloc(t->used + 1, sizeof **keys);
-	for (size_t i = 0; *keys != NULL && i < t->size; i++)
-		if (t->slots[i].key != 0)
-			(*keys)[n++] = t->slots[i].key;
-	pthread_mutex_unlock(&t->lock);
-	return n;
-}

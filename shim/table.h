@@ -44,7 +44,4 @@ bool table_add(struct table *table, uint64_t key, uint64_t bytes, uint32_t devic
 /* Takes out some entry of this owner; false when there is none. */
 bool table_take_of(struct table *table, uint64_t owner, struct entry *entry);
 
-/* Puts the keys of all entries into an array that the caller frees. */
-size_t table_keys(struct table *table, uint64_t **keys);
-
 #endif

@@ -91,6 +91,21 @@ func TestTwoShares(t *testing.T) {
 	}
 }
 
+// TestABurstWaits has a container that wants the device for a moment now and then, beside one that always does.
+func TestABurstWaits(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	w.agent(container{"now and then", limit, 500, "fair"}, container{"always", limit, 500, "fair"})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	always := w.start(ctx, "always", "compute_test", "run", "1000000", seconds, "kernel")
+	worst := number(t, w.run("now and then", "compute_test", "burst", "3"))
+	t.Logf("%.0f µs at worst; the other one had %s", worst, w.wait(always))
+	// A lease of the test's agent has 60 ms.
+	if worst > 150_000 {
+		t.Errorf("a launch waited for %.0f µs", worst)
+	}
+}
+
 // TestAloneHasAll has a fair share of three tenths where nobody else wants anything.
 func TestAloneHasAll(t *testing.T) {
 	w := newWorld(t, build.Plain)
