@@ -19,8 +19,7 @@ build: ## Build bin/weir
 
 .PHONY: shim
 shim: ## Build the shim (bin/shim) and the simulated GPU driver (bin/sim); needs a C compiler
-	$(GO) run ./shim/build/put bin/shim
-	shim/sim/build.sh bin/sim
+	$(GO) run ./shim/build/put bin
 
 # IMAGE is what `make image` calls the image; DOCKER can be podman.
 IMAGE   ?= weir:$(VERSION)

@@ -1,10 +1,12 @@
-// Command put builds the shim into a folder: its two libraries, and the program
-// that asks a driver for its devices.
+// Command put builds into a folder what weir agent needs beside the program:
+// shim, its libraries and the program that asks a driver for its devices, and
+// sim, the simulated driver.
 //
-//	go run ./shim/build/put bin/shim
+//	go run ./shim/build/put bin
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,11 +19,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: put FOLDER")
 		os.Exit(2)
 	}
-	folder := os.Args[1]
-	err := build.Shim(folder, build.Plain)
-	if err == nil {
-		err = build.Program(filepath.Join(folder, "probe"), build.Plain, nil, "probe.c")
-	}
+	shim, sim := filepath.Join(os.Args[1], "shim"), filepath.Join(os.Args[1], "sim")
+	err := cmp.Or(
+		build.Shim(shim, build.Plain),
+		build.Program(filepath.Join(shim, "probe"), build.Plain, nil, "probe.c"),
+		build.Sim(sim, build.Plain),
+	)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "put:", err)
 		os.Exit(1)

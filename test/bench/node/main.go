@@ -137,7 +137,7 @@ func measure(ctx context.Context) error {
 // build compiles the program that burns.
 func build(dir string) (string, error) {
 	burn := filepath.Join(dir, "burn")
-	cmd := exec.Command("cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Ishim", "-o", burn, "test/bench/node/program/burn.c",
+	cmd := exec.Command("cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Ishim", "-o", burn, "test/machine/program/burn.c",
 		filepath.Join(filepath.Dir(*weir), "sim", "libcuda.so.1"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building burn: %w\n%s", err, out)
