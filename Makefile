@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X github.com/weir-gpu/weir/cli.Version=$(VERSION)
 # Packages that neither embed Kubernetes nor start a cluster: quick to build
 # with the race detector. Simulators have one goroutine and run for long: they
 # are tested without it.
-RACE    := ./sched/... ./api/... ./sim/openb ./sim/trace ./kube/ask ./kube/workload/... ./cli/quantity ./cli/text
+RACE    := ./sched/... ./api/... ./sim/openb ./sim/trace ./kube/ask ./kube/workload/... ./cli/quantity ./cli/text ./node/...
 
 .PHONY: help
 help: ## List the targets
