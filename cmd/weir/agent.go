@@ -33,6 +33,9 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 		if err := os.MkdirAll(env["WEIR_SIM"], 0o777); err != nil {
 			return err
 		}
+		if err := os.Chmod(env["WEIR_SIM"], 0o1777); err != nil { // whatever the umask: all users' programs write there
+			return err
+		}
 	}
 	devices, err := discover.Devices(ctx, filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"),
 		pairs(env)...)

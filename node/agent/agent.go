@@ -71,7 +71,23 @@ func New(opts Options) (*Agent, error) {
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
-	return a, os.MkdirAll(filepath.Join(opts.Dir, "jobs"), 0o755)
+	if err := os.MkdirAll(filepath.Join(opts.Dir, "jobs"), 0o755); err != nil {
+		return nil, err
+	}
+	return a, own(opts.Dir)
+}
+
+// own refuses a folder that somebody else may change: it holds the sockets.
+func own(dir string) error {
+	var s unix.Stat_t
+	if err := unix.Stat(dir, &s); err != nil {
+		return fmt.Errorf("looking at %s: %w", dir, err)
+	}
+	if int(s.Uid) != os.Geteuid() || s.Mode&0o022 != 0 {
+		return fmt.Errorf("%s belongs to user %d with mode %o: give the agent a folder that only its own user may write",
+			dir, s.Uid, s.Mode&0o7777)
+	}
+	return nil
 }
 
 // now is the time of leases and of the shim: nanoseconds of CLOCK_MONOTONIC.

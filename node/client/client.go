@@ -10,7 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/weir-gpu/weir/node/agent"
 )
@@ -32,8 +35,34 @@ func New(dir string) *Client {
 	path := filepath.Join(dir, agent.Socket)
 	return &Client{dir, &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+			if err == nil {
+				err = trust(conn.(*net.UnixConn))
+			}
+			return conn, err
 		}}}}
+}
+
+// trust refuses an agent of somebody else: what it answers is put into a
+// program's environment, and says which library the program loads.
+func trust(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var who *unix.Ucred
+	if ctl := raw.Control(func(fd uintptr) {
+		who, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); ctl != nil {
+		err = ctl
+	}
+	if err == nil && who.Uid != 0 && int(who.Uid) != os.Getuid() {
+		err = fmt.Errorf("the agent there belongs to user %d: only one of root or your own is trusted", who.Uid)
+	}
+	if err != nil {
+		conn.Close()
+	}
+	return err
 }
 
 // Node returns what the agent knows.
