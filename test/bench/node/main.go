@@ -1,7 +1,7 @@
-// Command node measures how exactly programs share a simulated GPU of one
-// machine: it starts an agent, and programs under weir run that launch kernels
-// of known length as fast as they may, and prints what each had of the device's
-// time beside what it was to have.
+// Command node measures how exactly programs share a GPU of one machine, a
+// simulated one unless told otherwise: it starts an agent, and programs under
+// weir run that launch kernels of known length as fast as they may, and prints
+// what each had of the device's time beside what it was to have.
 //
 //	make bench-node
 package main
@@ -25,6 +25,8 @@ import (
 
 var (
 	weir    = flag.String("weir", "bin/weir", "the program, with shim and sim beside it")
+	burn    = flag.String("burn", "", "the program that burns, where it was built before")
+	real    = flag.Bool("real", false, "share the machine's own GPU, not a simulated one")
 	seconds = flag.Float64("seconds", 10, "length of each run")
 	only    = flag.String("only", "", "only the scenarios whose name matches")
 )
@@ -104,9 +106,10 @@ func measure(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	burn, err := build(dir)
-	if err != nil {
-		return err
+	if *burn == "" {
+		if *burn, err = build(dir); err != nil {
+			return err
+		}
 	}
 	stop, err := start(dir)
 	if err != nil {
@@ -121,7 +124,7 @@ func measure(ctx context.Context) error {
 		if !pattern.MatchString(s.name) {
 			continue
 		}
-		results, err := s.play(ctx, dir, burn)
+		results, err := s.play(ctx, dir, *burn)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -147,7 +150,11 @@ func build(dir string) (string, error) {
 
 // start starts an agent, and waits until it answers.
 func start(dir string) (stop func(), err error) {
-	cmd := exec.Command(*weir, "agent", "--simulate", "1x80GiB", "--dir", dir, "--log-level", "warn")
+	args := []string{"agent", "--dir", dir, "--log-level", "warn"}
+	if !*real {
+		args = append(args, "--simulate", "1x80GiB")
+	}
+	cmd := exec.Command(*weir, args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, err

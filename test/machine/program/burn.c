@@ -30,6 +30,24 @@ static uint64_t now(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Spins until so many nanoseconds have passed. A real driver compiles it; the simulated one knows the name. */
+static const char program[] = ".version 6.0\n"
+			      ".target sm_50\n"
+			      ".address_size 64\n"
+			      ".visible .entry spin(.param .u64 length)\n"
+			      "{\n"
+			      "	.reg .u64 %t<3>;\n"
+			      "	.reg .pred %more;\n"
+			      "	ld.param.u64 %t0, [length];\n"
+			      "	mov.u64 %t1, %globaltimer;\n"
+			      "	add.u64 %t1, %t1, %t0;\n"
+			      "AGAIN:\n"
+			      "	mov.u64 %t2, %globaltimer;\n"
+			      "	setp.lt.u64 %more, %t2, %t1;\n"
+			      "	@%more bra AGAIN;\n"
+			      "	ret;\n"
+			      "}\n";
+
 static CUfunction spin;
 static uint64_t kernel;
 
@@ -85,7 +103,7 @@ int main(int argc, char **argv)
 	CHECK(cuDeviceGet(&device, 0));
 	CHECK(cuDevicePrimaryCtxRetain(&context, device));
 	CHECK(cuCtxSetCurrent(context));
-	CHECK(cuModuleLoadData(&module, ""));
+	CHECK(cuModuleLoadData(&module, program));
 	CHECK(cuModuleGetFunction(&spin, module, "spin"));
 	CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
 	if (strcmp(how, "graph") == 0)
