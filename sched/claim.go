@@ -255,7 +255,7 @@ func (a *asker) sweepUp(units []unit, groups []group) (done bool, refused []unit
 	taken, refused, _ := a.takeUntil(units, func() bool { return false })
 	e.rollback()
 	lean, placed := a.leanest(taken, nil, groups)
-	if placed == nil || len(lean) == 0 {
+	if placed == nil || len(lean) == 0 || !stoppable(lean) {
 		return false, refused
 	}
 	a.carryOut(lean, placed)

@@ -30,6 +30,9 @@ const mostWishes = 16
 // when nothing waits, when fewer pods exist than have to run, and while the
 // minimum has its places only promised.
 func (w *workload) wants() [][]group {
+	if w.Swappable && w.leaving > 0 {
+		return nil // it may be on its way to host memory, and goes there whole
+	}
 	n := max(w.Min-len(w.placed), 1)
 	if n > len(w.waiting) || w.Suspended || w.booking != nil && w.Min > 1 && len(w.placed)-len(w.booking.holdings) < w.Min {
 		return nil
