@@ -242,7 +242,8 @@ func (s *State) placed(id string, p *pod, held sched.Grant, gone bool, odd error
 		next.grant = sched.Grant{Node: node}
 		odd = fmt.Errorf("it runs on node %s but its claim is allocated on %s; delete the pod to have the claim made anew",
 			node, held.Node)
-	case p.told.granted && p.told.uid == p.obj.UID && p.told.grant.Node == node && named(p.told.grant):
+	case p.told.granted && p.told.uid == p.obj.UID && p.told.grant.Node == node && named(p.told.grant) &&
+		(a.Devices > 0 || len(p.obj.Spec.ResourceClaims) > 0): // else a claim was reserved for it that it did not ask for
 		next.grant = p.told.grant // it runs on them still, whatever became of its claim
 		if !next.leaving {
 			odd = errors.New("its claim is gone or holds nothing; what it had counts as its own until it ends")
