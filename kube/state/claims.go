@@ -34,9 +34,6 @@ func (s *State) setClaim(c *resourcev1.ResourceClaim) {
 	s.loosen(key, x)
 	x.obj = c
 	x.uid = holder(c)
-	if x.uid != "" {
-		link(s.byUID, x.uid, key)
-	}
 	for _, r := range c.Status.ReservedFor {
 		link(s.mentions, r.UID, key)
 	}
@@ -58,7 +55,6 @@ func (s *State) dropClaim(c *resourcev1.ResourceClaim) {
 func (s *State) loosen(key string, x *claimed) {
 	if x.uid != "" {
 		s.touchHolder(x)
-		unlink(s.byUID, x.uid, key)
 	}
 	if x.obj != nil {
 		for _, r := range x.obj.Status.ReservedFor {
@@ -130,9 +126,9 @@ func holder(c *resourcev1.ResourceClaim) types.UID {
 // holding returns what the claims reserved for a pod hold together. ok is
 // false when they hold nothing; odd says what does not fit together.
 func (s *State) holding(uid types.UID) (g sched.Grant, keys []string, odd error) {
-	for _, key := range s.byUID[uid].keys() {
+	for _, key := range s.mentions[uid].keys() {
 		x := s.claims[key]
-		if x.held.Node == "" {
+		if x.uid != uid || x.held.Node == "" {
 			continue
 		}
 		if g.Node == "" {

@@ -50,8 +50,7 @@ type State struct {
 	roots      map[workload.Ref]*root
 	claims     map[string]*claimed
 	templates  map[string]*resourcev1.ResourceClaimTemplate
-	byUID      map[types.UID]set[string] // claims by the one pod they are reserved for
-	mentions   map[types.UID]set[string] // claims by each pod they are reserved for, be it one of several
+	mentions   map[types.UID]set[string] // claims by each pod they are reserved for
 	byClaim    map[string]set[string]    // pods by the claims and templates they name
 	classes    map[string]int32          // values of PriorityClasses
 	byClass    map[string]set[string]    // groups by the PriorityClass they look up
@@ -85,7 +84,6 @@ func New(cfg Config) *State {
 		roots:      map[workload.Ref]*root{},
 		claims:     map[string]*claimed{},
 		templates:  map[string]*resourcev1.ResourceClaimTemplate{},
-		byUID:      map[types.UID]set[string]{},
 		mentions:   map[types.UID]set[string]{},
 		byClaim:    map[string]set[string]{},
 		classes:    map[string]int32{},
