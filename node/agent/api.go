@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weir-gpu/weir/node/parts"
+	"github.com/weir-gpu/weir/node/wire"
 )
 
 // Socket is the name of the agent's own socket in its folder. Every user of the
@@ -113,7 +114,7 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	var err error
-	if r.Leader, r.UID, err = peer(req.Context().Value(peerKey{}).(*net.UnixConn)); err != nil {
+	if r.Leader, r.UID, err = wire.Peer(req.Context().Value(peerKey{}).(*net.UnixConn)); err != nil {
 		refuse(w, http.StatusInternalServerError, err)
 		return
 	}

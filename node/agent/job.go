@@ -168,7 +168,7 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had int) (p *p
 		return nil, fmt.Errorf("the process speaks version %d and the agent %d: install the shim that came with the agent",
 			m.Lease, wire.Version)
 	}
-	pid, uid, err := peer(conn)
+	pid, uid, err := wire.Peer(conn)
 	if err != nil {
 		return nil, err
 	}
@@ -358,22 +358,4 @@ func (j *job) leave() {
 	if j.leader != nil {
 		j.leader.Close()
 	}
-}
-
-// peer says who is at the other end, by the kernel's word.
-func peer(conn *net.UnixConn) (pid, uid int, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, 0, err
-	}
-	var cred *unix.Ucred
-	if ctl := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); ctl != nil {
-		return 0, 0, ctl
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	return int(cred.Pid), int(cred.Uid), nil
 }

@@ -114,8 +114,7 @@ func (j *job) hungry(i int) bool {
 // lookAround ends leases in which nobody has launched.
 func (a *Agent) lookAround() {
 	at := now()
-	for _, id := range a.ids() {
-		j := a.jobs[id]
+	for _, j := range a.jobs { // in whatever order: on each device one at most has a lease
 		for i := range j.seats {
 			s := &j.seats[i]
 			if s.look == 0 || s.look > at {

@@ -13,9 +13,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/weir-gpu/weir/node/agent"
+	"github.com/weir-gpu/weir/node/wire"
 )
 
 // ErrNoAgent says that nobody answers.
@@ -46,18 +45,9 @@ func New(dir string) *Client {
 // trust refuses an agent of somebody else: what it answers is put into a
 // program's environment, and says which library the program loads.
 func trust(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var who *unix.Ucred
-	if ctl := raw.Control(func(fd uintptr) {
-		who, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); ctl != nil {
-		err = ctl
-	}
-	if err == nil && who.Uid != 0 && int(who.Uid) != os.Getuid() {
-		err = fmt.Errorf("the agent there belongs to user %d: only one of root or your own is trusted", who.Uid)
+	_, uid, err := wire.Peer(conn)
+	if err == nil && uid != 0 && uid != os.Getuid() {
+		err = fmt.Errorf("the agent there belongs to user %d: only one of root or your own is trusted", uid)
 	}
 	if err != nil {
 		conn.Close()
