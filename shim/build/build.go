@@ -3,6 +3,7 @@
 package build
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -78,6 +79,17 @@ func Sim(folder string, check Check) error {
 		return fmt.Errorf("shim/sim/build.sh: %w\n%s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// Machine puts into a folder what an agent needs beside it: `shim`, with the
+// program that asks a driver for its devices, and `sim`.
+func Machine(folder string) (shim, sim string, err error) {
+	shim, sim = filepath.Join(folder, "shim"), filepath.Join(folder, "sim")
+	return shim, sim, cmp.Or(
+		Shim(shim, Plain),
+		Program(filepath.Join(shim, "probe"), Plain, nil, "probe.c"),
+		Sim(sim, Plain),
+	)
 }
 
 // shadow links one library against a stub whose name is a path: so the loader

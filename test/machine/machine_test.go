@@ -69,24 +69,11 @@ func tests(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(built)
-	shim, sim := filepath.Join(built, "shim"), filepath.Join(built, "sim")
-	programs, err := filepath.Abs("program")
-	if err == nil {
-		err = build.Shim(shim, build.Plain)
-	}
-	if err == nil {
-		err = build.Sim(sim, build.Plain)
-	}
-	if err == nil {
-		err = build.Program(filepath.Join(shim, "probe"), build.Plain, nil, "probe.c")
-	}
+	_, sim, err := build.Machine(built)
 	for _, name := range []string{"hold", "burn"} {
-		source, relErr := filepath.Rel(build.Source(), filepath.Join(programs, name+".c"))
 		if err == nil {
-			err = relErr
-		}
-		if err == nil {
-			err = build.Program(filepath.Join(built, name), build.Plain, []string{filepath.Join(sim, "libcuda.so.1")}, source)
+			err = build.Program(filepath.Join(built, name), build.Plain, []string{filepath.Join(sim, "libcuda.so.1")},
+				"../test/machine/program/"+name+".c")
 		}
 	}
 	if err != nil {

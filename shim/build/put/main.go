@@ -6,10 +6,8 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/weir-gpu/weir/shim/build"
 )
@@ -19,12 +17,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: put FOLDER")
 		os.Exit(2)
 	}
-	shim, sim := filepath.Join(os.Args[1], "shim"), filepath.Join(os.Args[1], "sim")
-	err := cmp.Or(
-		build.Shim(shim, build.Plain),
-		build.Program(filepath.Join(shim, "probe"), build.Plain, nil, "probe.c"),
-		build.Sim(sim, build.Plain),
-	)
+	_, _, err := build.Machine(os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "put:", err)
 		os.Exit(1)

@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	shim "github.com/weir-gpu/weir/shim/build"
 )
 
 var (
@@ -140,10 +142,12 @@ func measure(ctx context.Context) error {
 // build compiles the program that burns.
 func build(dir string) (string, error) {
 	burn := filepath.Join(dir, "burn")
-	cmd := exec.Command("cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Ishim", "-o", burn, "test/machine/program/burn.c",
-		filepath.Join(filepath.Dir(*weir), "sim", "libcuda.so.1"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building burn: %w\n%s", err, out)
+	sim, err := filepath.Abs(filepath.Join(filepath.Dir(*weir), "sim", "libcuda.so.1"))
+	if err != nil {
+		return "", err
+	}
+	if err := shim.Program(burn, shim.Plain, []string{sim}, "../test/machine/program/burn.c"); err != nil {
+		return "", fmt.Errorf("building burn: %w", err)
 	}
 	return burn, nil
 }
