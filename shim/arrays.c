@@ -53,6 +53,20 @@ static CUresult keep(const struct holder *h, CUresult made, uint64_t least, CUre
 	return made;
 }
 
+/* What follows on the making of an array of whatever kind: it is kept and charged, or undone. */
+static CUresult keep_array(const struct holder *h, CUresult made, uint64_t least, const CUarray *array)
+{
+	CUDA_ARRAY_MEMORY_REQUIREMENTS needs = {0};
+	CUresult asked = CUDA_ERROR_UNKNOWN;
+
+	if (made == CUDA_SUCCESS)
+		asked = REAL(cuArrayGetMemoryRequirements, &needs, *array, h->device);
+	CUresult r = keep(h, made, least, asked, needs.size, (uint64_t)(uintptr_t)*array);
+	if (made == CUDA_SUCCESS && r != CUDA_SUCCESS)
+		REAL(cuArrayDestroy, *array);
+	return r;
+}
+
 CUresult cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *desc)
 {
 	struct holder h;
@@ -60,16 +74,9 @@ CUresult cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *desc)
 	if (array == NULL || desc == NULL || !memory_holder(&h))
 		return REAL(cuArrayCreate_v2, array, desc);
 	uint64_t least = least_bytes(desc->Width, desc->Height, 1, desc->Format, desc->NumChannels);
-	CUDA_ARRAY_MEMORY_REQUIREMENTS needs = {0};
 	if (!memory_reserve(&h, least))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult asked = CUDA_ERROR_UNKNOWN, made = REAL(cuArrayCreate_v2, array, desc);
-	if (made == CUDA_SUCCESS)
-		asked = REAL(cuArrayGetMemoryRequirements, &needs, *array, h.device);
-	CUresult r = keep(&h, made, least, asked, needs.size, (uint64_t)(uintptr_t)*array);
-	if (made == CUDA_SUCCESS && r != CUDA_SUCCESS)
-		REAL(cuArrayDestroy, *array);
-	return r;
+	return keep_array(&h, REAL(cuArrayCreate_v2, array, desc), least, array);
 }
 
 CUresult cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *desc)
@@ -79,16 +86,9 @@ CUresult cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *desc)
 	if (array == NULL || desc == NULL || (desc->Flags & UNBACKED) || !memory_holder(&h))
 		return REAL(cuArray3DCreate_v2, array, desc);
 	uint64_t least = least_of(desc);
-	CUDA_ARRAY_MEMORY_REQUIREMENTS needs = {0};
 	if (!memory_reserve(&h, least))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult asked = CUDA_ERROR_UNKNOWN, made = REAL(cuArray3DCreate_v2, array, desc);
-	if (made == CUDA_SUCCESS)
-		asked = REAL(cuArrayGetMemoryRequirements, &needs, *array, h.device);
-	CUresult r = keep(&h, made, least, asked, needs.size, (uint64_t)(uintptr_t)*array);
-	if (made == CUDA_SUCCESS && r != CUDA_SUCCESS)
-		REAL(cuArrayDestroy, *array);
-	return r;
+	return keep_array(&h, REAL(cuArray3DCreate_v2, array, desc), least, array);
 }
 
 CUresult cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels)
