@@ -86,7 +86,7 @@ func (m *mover) look(n *node) {
 	var homely []*holding
 	one := false
 	for _, h := range n.holders {
-		if h.w == nil {
+		if h.w == nil || h.in&inFixed != 0 {
 			continue
 		}
 		alone, home := e.fitsWithout(m.shape, n, h), m.hasHome(h.shape)
