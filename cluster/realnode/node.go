@@ -100,8 +100,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	ctx, n.stop = context.WithCancel(ctx)
 	if err := n.begin(ctx); err != nil {
-		n.stop()
-		return nil, errors.Join(err, n.clean())
+		return nil, errors.Join(err, n.Stop())
 	}
 	return n, nil
 }
@@ -193,9 +192,9 @@ func (n *Node) launch() error {
 		return err
 	}
 	defer reads.Close()
-	n.alive = writes
 	log, err := os.Create(filepath.Join(n.opts.Dir, "node.log"))
 	if err != nil {
+		writes.Close()
 		return err
 	}
 	defer log.Close()
@@ -205,14 +204,19 @@ func (n *Node) launch() error {
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true,
 			Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC}}
 	if err := n.first.Start(); err != nil {
+		writes.Close()
 		return fmt.Errorf("starting the node's first process in namespaces of its own: %w", err)
 	}
+	n.alive = writes
 	go func() {
 		_ = n.first.Wait() // by then all that ran in the node has ended
 		close(n.done)
 	}()
-	return nil
+	return os.Symlink(fmt.Sprintf("/proc/%d/root/run/weir", n.first.Process.Pid), n.AgentDir())
 }
+
+// AgentDir is the folder of the node's agent, as it is seen from outside.
+func (n *Node) AgentDir() string { return filepath.Join(n.opts.Dir, "agent") }
 
 // Done is closed when the node has ended, by itself or by Stop.
 func (n *Node) Done() <-chan struct{} { return n.done }
@@ -220,8 +224,10 @@ func (n *Node) Done() <-chan struct{} { return n.done }
 // Stop ends all that runs in the node, and removes what it has made. It can be
 // called again.
 func (n *Node) Stop() error {
-	n.alive.Close()
-	<-n.done
+	if n.alive != nil { // else it was not started
+		n.alive.Close()
+		<-n.done
+	}
 	n.stop()
 	return n.clean()
 }
