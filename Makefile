@@ -28,11 +28,19 @@ node: build shim ## Build what weir up --real-node needs beside weir: kubelet, c
 # IMAGE is what `make image` calls the image; DOCKER can be podman.
 IMAGE   ?= weir:$(VERSION)
 DOCKER  ?= docker
+# AGENT is what `make agent-image` calls that one.
+AGENT   ?= weir-agent:$(VERSION)
 
 .PHONY: image
 image: ## Build a container image (not exercised by the project's own checks)
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/image/weir ./cmd/weir
 	$(DOCKER) build -f Dockerfile -t $(IMAGE) bin/image
+
+.PHONY: agent-image
+agent-image: shim ## Build a container image of the node agent (not exercised by the project's own checks)
+	mkdir -p bin/agent && rm -rf bin/agent/shim && cp -r bin/shim bin/agent/
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/agent/weir ./cmd/weir
+	$(DOCKER) build -f Dockerfile.agent -t $(AGENT) bin/agent
 
 .PHONY: demo
 demo: build ## Build, start a cluster here and replay the openb trace on it

@@ -30,6 +30,7 @@ type AgentOptions struct {
 
 	Cluster *rest.Config // of the cluster that this machine is a node of; nil for none
 	Node    string       // the machine's name there
+	Root    string       // where the machine's files are: "/", or elsewhere for an agent in a container
 	Kubelet string       // the kubelet's folder
 	CDI     string       // the folder where the container runtime looks for devices
 }
@@ -86,6 +87,7 @@ weir top`,
 	f.StringVar(&o.Metrics, "metrics-address", "", "address of /metrics, such as :9400; empty for none")
 	f.BoolVar(&kubernetes, "kubernetes", false, "serve the kubelet of this machine, which is a node of a cluster")
 	f.StringVar(&o.Node, "node-name", "", "name of this machine in the cluster (default $NODE_NAME, then the host's name)")
+	f.StringVar(&o.Root, "root", "/", "where the machine's files are, for an agent in a container; the driver is looked for there")
 	f.StringVar(&o.Kubelet, "kubelet-dir", "/var/lib/kubelet", "the kubelet's folder")
 	f.StringVar(&o.CDI, "cdi-dir", "/var/run/cdi", "folder where the container runtime looks for devices")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")

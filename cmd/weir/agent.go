@@ -87,7 +87,7 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 func joined(o cli.AgentOptions, a *agent.Agent, devices []ledger.Device, driver string, env map[string]string) (
 	*dra.Plugin, error,
 ) {
-	libraries, err := cdi.Find(filepath.Join(o.Dir, "lib"), driver, runtime.GOARCH)
+	libraries, err := cdi.Find(filepath.Join(o.Dir, "lib"), o.Root, driver, runtime.GOARCH)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,7 @@ func joined(o cli.AgentOptions, a *agent.Agent, devices []ledger.Device, driver 
 		libraries.Simulate(env["WEIR_SIM"], o.Simulate)
 	} else {
 		libraries.Nodes = func(uuid string) (string, error) { return cdi.FileOf("/proc/driver/nvidia", uuid) }
+		libraries.Root = o.Root
 	}
 	client, err := kubernetes.NewForConfig(o.Cluster)
 	if err != nil {
@@ -125,6 +126,7 @@ func libraries(o cli.AgentOptions) (shim, driver string, err error) {
 		return shim, o.Driver, nil
 	}
 	for _, dir := range usual {
+		dir = filepath.Join(o.Root, dir)
 		if _, err := os.Stat(filepath.Join(dir, library.Names[0])); err == nil {
 			return shim, dir, nil
 		}

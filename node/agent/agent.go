@@ -57,6 +57,7 @@ type Agent struct {
 	alarm  *time.Timer
 	ctx    context.Context // of Run
 	ready  chan struct{}
+	over   chan struct{} // closed when nothing of the inbox is done any more
 }
 
 // New returns an agent that has not begun.
@@ -68,7 +69,8 @@ func New(opts Options) (*Agent, error) {
 		opts.Leases = arbiter.Usual
 	}
 	a := &Agent{opts: opts, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
-		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour), ready: make(chan struct{})}
+		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour), ready: make(chan struct{}),
+		over: make(chan struct{})}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
@@ -129,6 +131,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			close(a.over)
 			_ = listener.Close()
 			return nil
 		case do := <-a.inbox:
@@ -153,7 +156,7 @@ func (a *Agent) do(f func()) bool {
 	select {
 	case <-done:
 		return true
-	case <-a.ctx.Done():
+	case <-a.over:
 		return false
 	}
 }

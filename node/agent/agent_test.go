@@ -277,7 +277,7 @@ func TestWhatIsRefused(t *testing.T) {
 	n := newNode(t)
 	for want, r := range map[string]agent.Request{
 		`400 mode is "": write strict or fair`:                         {Name: "x", Devices: 1, Memory: 1, Compute: 1},
-		`400 name is "": write 1 to 200 characters`:                    {Devices: 1, Memory: 1, Compute: 1, Mode: "fair"},
+		`400 name is "": write 1 to 381 characters`:                    {Devices: 1, Memory: 1, Compute: 1, Mode: "fair"},
 		`400 2 devices are asked for, and there are 1: ask for 1 to 1`: {Name: "x", Devices: 2, Memory: 1, Compute: 1, Mode: "fair"},
 		`400 neither memory nor compute is asked for: ask for some`:    {Name: "x", Devices: 1, Mode: "fair"},
 	} {

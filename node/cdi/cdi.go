@@ -133,7 +133,7 @@ func (l *Libraries) Edits(s Share) (Edits, error) {
 			e.DeviceNodes = append(e.DeviceNodes, DeviceNode{node})
 		}
 		for _, node := range controls {
-			if _, err := os.Stat(node); err == nil {
+			if _, err := os.Stat(filepath.Join(l.Root, node)); err == nil {
 				e.DeviceNodes = append(e.DeviceNodes, DeviceNode{node})
 			}
 		}

@@ -7,12 +7,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Libraries are what a node has for containers.
 type Libraries struct {
 	// Nodes finds the file in /dev of a device; nil where there are none.
 	Nodes func(uuid string) (string, error)
+	// Root is where the node's files are for this process.
+	Root string
 
 	env    []string // of every container
 	mounts []Mount
@@ -33,22 +36,25 @@ var places = map[string][]string{
 	"arm64": {"/usr/lib/aarch64-linux-gnu", "/usr/lib64"},
 }
 
-// Find looks at the shim's libraries in one folder and the driver's in another.
-// Whatever name a library of the driver has that the shim stands before, the
+// Find looks at the shim's libraries in one folder and the driver's in another,
+// which is below root, where the node's own files are. Whatever name a library of the driver has that the shim stands before, the
 // shim has it in a container. The driver's own are in a folder "driver" beside
 // it, which is where the shim looks for them.
-func Find(shim, driver, arch string) (*Libraries, error) {
+func Find(shim, root, driver, arch string) (*Libraries, error) {
 	list, err := os.ReadDir(driver)
 	if err != nil {
 		return nil, err
 	}
-	l := &Libraries{}
+	l := &Libraries{Root: root}
 	seen := 0
 	for _, place := range places[arch] {
 		for _, entry := range list {
 			name := entry.Name()
-			real, err := filepath.EvalSymlinks(filepath.Join(driver, name))
-			if err != nil || !ofDriver(name) {
+			if !ofDriver(name) {
+				continue
+			}
+			real, err := resolve(root, filepath.Join(driver, name))
+			if err != nil {
 				continue // a link that leads nowhere is of no use in a container either
 			}
 			shadow := shadowOf(name)
@@ -70,6 +76,31 @@ func Find(shim, driver, arch string) (*Libraries, error) {
 		return nil, fmt.Errorf("%s has not all of the driver's libraries: %s are needed", driver, strings.Join(shadows, " and "))
 	}
 	return l, nil
+}
+
+// resolve follows a path of this process to the file that it leads to, by the
+// node's own names. Links of the node lead to where they do on the node.
+func resolve(root, path string) (string, error) {
+	inside, err := filepath.Rel(root, path)
+	if err != nil || !filepath.IsLocal(inside) {
+		return filepath.EvalSymlinks(path) // the agent's own: simulated, or named by its user
+	}
+	for range 32 { // links are not longer than that
+		at := filepath.Join(root, inside)
+		to, err := os.Readlink(at)
+		if errors.Is(err, syscall.EINVAL) { // it is none
+			_, err := os.Stat(at)
+			return filepath.Join("/", inside), err
+		}
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join("/", filepath.Dir(inside), to)
+		}
+		inside = filepath.Join(".", to)
+	}
+	return "", fmt.Errorf("%s is a link that leads nowhere", path)
 }
 
 // shadows are the libraries that the shim stands before.
