@@ -48,3 +48,46 @@ func TestNodesAppearInAnyOrder(t *testing.T) {
 		t.Errorf("when n2 appeared first, decided %+v", other)
 	}
 }
+
+// TestNobodyTakesTwiceInTheSameBreath lets work that has no right to stop
+// anybody, but comes first, take the place for which somebody was stopped a
+// moment ago: a second one must not stop for the same pod before the first left.
+func TestNobodyTakesTwiceInTheSameBreath(t *testing.T) {
+	none := Amount{CPU: Unbounded, Memory: Unbounded}
+	e := New(Config{})
+	apply := func(evs ...Event) {
+		for _, ev := range evs {
+			if err := e.Apply(ev); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var devices []Device
+	for _, name := range []string{"gpu-0", "gpu-1", "gpu-2", "gpu-3"} {
+		devices = append(devices, Device{Name: name, Model: "H100", MemoryMiB: 80_000, ComputeMilli: 1000})
+	}
+	apply(
+		NodeSet{Node: Node{Name: "n1", Devices: devices, Capacity: Resources{Pods: 3}}}, // a GPU is free, no pod
+		OwnerSet{Owner: Owner{Name: "borrower", Pools: map[string]OwnerPool{DefaultPool: {Quota: none, Limit: NoLimit}}}},
+		OwnerSet{Owner: Owner{Name: "owed", Pools: map[string]OwnerPool{DefaultPool: {Quota: NoLimit, Limit: NoLimit}}}},
+	)
+	submit := func(id, owner string, priority int32, ask Ask, pods ...string) {
+		apply(WorkloadSet{Workload: Workload{
+			ID: id, Owner: owner, Priority: priority, Preemptible: true, Min: len(pods), Submitted: e.now + 1}})
+		for _, pod := range pods {
+			apply(PodSet{Workload: id, Pod: Pod{ID: pod, Ask: ask}})
+		}
+	}
+	gpu := Ask{Devices: 1}
+	submit("gang", "borrower", 50, gpu, "gang-0", "gang-1")
+	submit("single", "borrower", 50, gpu, "single-0")
+	if ds := e.Decide(1000); len(ds) != 3 {
+		t.Fatalf("decided %+v; want three starts", ds)
+	}
+	submit("without", "owed", 100, Ask{}, "without-0")
+	submit("with", "owed", 50, gpu, "with-0")
+	ds := e.Decide(2000)
+	if len(ds) != 1 || ds[0].Action != Evict || ds[0].Pod != "single-0" {
+		t.Errorf("decided %+v; want single-0 evicted, and nobody else", ds)
+	}
+}
