@@ -21,6 +21,10 @@ build: ## Build bin/weir
 shim: ## Build the shim (bin/shim) and the simulated GPU driver (bin/sim); needs a C compiler
 	$(GO) run ./shim/build/put bin
 
+.PHONY: node
+node: build shim ## Build what weir up --real-node needs beside weir: kubelet, containerd (bin/node), the shim
+	$(GO) run ./cluster/realnode/build/put bin/node
+
 # IMAGE is what `make image` calls the image; DOCKER can be podman.
 IMAGE   ?= weir:$(VERSION)
 DOCKER  ?= docker

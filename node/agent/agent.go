@@ -56,6 +56,7 @@ type Agent struct {
 	jobs   map[string]*job
 	alarm  *time.Timer
 	ctx    context.Context // of Run
+	ready  chan struct{}
 }
 
 // New returns an agent that has not begun.
@@ -67,7 +68,7 @@ func New(opts Options) (*Agent, error) {
 		opts.Leases = arbiter.Usual
 	}
 	a := &Agent{opts: opts, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
-		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
+		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour), ready: make(chan struct{})}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
@@ -89,6 +90,10 @@ func own(dir string) error {
 	}
 	return nil
 }
+
+// Ready is closed once the agent has taken over the jobs of the one before and
+// answers.
+func (a *Agent) Ready() <-chan struct{} { return a.ready }
 
 // now is the time of leases and of the shim: nanoseconds of CLOCK_MONOTONIC.
 func now() int64 {
@@ -119,6 +124,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	beats := time.NewTicker(beat)
 	defer beats.Stop()
 	a.beat()
+	close(a.ready)
 	a.log.Info("agent is ready", "dir", a.opts.Dir, "devices", len(a.opts.Devices), "jobs", len(a.jobs))
 	for {
 		select {
@@ -235,7 +241,11 @@ type Request struct {
 	Priority int    `json:"priority"`
 	Leader   int    `json:"-"` // the process that it is as long as it lives
 	UID      int    `json:"-"` // who may connect
+	Hold     *Hold  `json:"-"` // where it has no leader
 }
+
+// longestName is that of a container, with its pod and its namespace.
+const longestName = 63 + 1 + 253 + 1 + 63
 
 var modes = map[string]wire.Mode{"strict": wire.Strict, "fair": wire.Fair}
 
@@ -244,8 +254,8 @@ func (r *Request) Check() error {
 	if _, ok := modes[r.Mode]; !ok {
 		return fmt.Errorf("mode is %q: write strict or fair", r.Mode)
 	}
-	if r.Name == "" || len(r.Name) > 200 {
-		return fmt.Errorf("name is %q: write 1 to 200 characters", r.Name)
+	if r.Name == "" || len(r.Name) > longestName {
+		return fmt.Errorf("name is %q: write 1 to %d characters", r.Name, longestName)
 	}
 	return nil
 }
@@ -260,16 +270,21 @@ func (a *Agent) begin(r Request) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{id: id, request: r, parts: promised, began: time.Now()}
+	return a.found(&job{id: id, request: r, parts: promised, began: time.Now()})
+}
+
+// found makes a job of what the ledger has promised to it.
+func (a *Agent) found(j *job) (*job, error) {
 	if err := a.open(j); err != nil {
-		a.ledger.Drop(id)
+		a.ledger.Drop(j.id)
 		return nil, err
 	}
 	if err := a.keep(j); err != nil {
 		a.end(j, "it could not be written down")
 		return nil, err
 	}
-	a.log.Info("job began", "job", id, "name", r.Name, "pid", r.Leader, "parts", promised, "mode", r.Mode)
+	a.log.Info("job began", "job", j.id, "name", j.request.Name, "pid", j.request.Leader, "parts", j.parts,
+		"mode", j.request.Mode)
 	return j, nil
 }
 

@@ -126,7 +126,7 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 		}
 		begun = a.begun(j)
 	}) {
-		err = errors.New("the agent is stopping: try again")
+		err = errStopping
 	}
 	var little *parts.TooLittleError
 	switch {
@@ -140,7 +140,7 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 }
 
 func (a *Agent) begun(j *job) Begun {
-	b := Begun{ID: j.id, Socket: filepath.Join(a.path(j.id), "weir.sock"), Parts: j.parts, Env: maps.Clone(a.opts.Env)}
+	b := Begun{ID: j.id, Socket: filepath.Join(a.door(j), "weir.sock"), Parts: j.parts, Env: maps.Clone(a.opts.Env)}
 	if b.Env == nil {
 		b.Env = map[string]string{}
 	}
@@ -156,7 +156,7 @@ func (a *Agent) begun(j *job) Begun {
 func (a *Agent) getNode(w http.ResponseWriter, _ *http.Request) {
 	var n Node
 	if !a.do(func() { n = a.node() }) {
-		refuse(w, http.StatusServiceUnavailable, errors.New("the agent is stopping: try again"))
+		refuse(w, http.StatusServiceUnavailable, errStopping)
 		return
 	}
 	answer(w, http.StatusOK, n)

@@ -52,37 +52,57 @@ type process struct {
 	conn *net.UnixConn
 }
 
-// listen makes the job's socket, which only its user may connect to.
+// listen makes the job's socket, and follows the program that the job is.
 func (j *job) listen(a *Agent) error {
-	dir := a.path(j.id)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	path := filepath.Join(dir, "weir.sock")
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	l, err := j.socket(a)
 	if err != nil {
-		return fmt.Errorf("making the job's socket: %w", err)
+		return err
 	}
-	l.SetUnlinkOnClose(false) // whoever runs connects to the next agent there
-	for _, p := range []string{dir, path} {
-		if err := os.Chown(p, j.request.UID, -1); err != nil {
+	if j.request.Hold == nil {
+		if fd, err := unix.PidfdOpen(j.request.Leader, unix.PIDFD_NONBLOCK); err == nil {
+			j.leader = os.NewFile(uintptr(fd), "leader")
+			go j.watch(a, j.leader)
+		} else if !errors.Is(err, unix.ESRCH) {
 			l.Close()
-			return fmt.Errorf("giving the job's socket to its user: %w", err)
+			return fmt.Errorf("watching process %d: %w", j.request.Leader, err)
 		}
-	}
-	if fd, err := unix.PidfdOpen(j.request.Leader, unix.PIDFD_NONBLOCK); err == nil {
-		j.leader = os.NewFile(uintptr(fd), "leader")
-		go j.watch(a, j.leader)
-	} else if !errors.Is(err, unix.ESRCH) {
-		l.Close()
-		return fmt.Errorf("watching process %d: %w", j.request.Leader, err)
 	}
 	j.listener = l
 	go j.accept(a, l)
 	return nil
+}
+
+// socket opens what the job's user may connect to, or whoever is given the
+// folder that it is in.
+func (j *job) socket(a *Agent) (*net.UnixListener, error) {
+	dir, held := a.door(j), j.request.Hold != nil
+	if err := os.MkdirAll(a.path(j.id), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "weir.sock")
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		return nil, fmt.Errorf("making the job's socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // whoever runs connects to the next agent there
+	if held {
+		// The folder around is the agent's alone. Users in a container are not
+		// those of the machine.
+		err = errors.Join(os.Chmod(dir, 0o755), os.Chmod(path, 0o666))
+	} else {
+		err = errors.Join(os.Chown(dir, j.request.UID, -1), os.Chown(path, j.request.UID, -1))
+	}
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("giving the job's socket to its user: %w", err)
+	}
+	return l, nil
 }
 
 func (j *job) accept(a *Agent, l *net.UnixListener) {
@@ -172,8 +192,8 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had int) (p *p
 	if err != nil {
 		return nil, err
 	}
-	if uid != j.request.UID && uid != 0 {
-		return nil, fmt.Errorf("process %d belongs to user %d, and the job to %d", pid, uid, j.request.UID)
+	if err := j.admits(pid, uid); err != nil {
+		return nil, err
 	}
 	p = &process{pid: pid, cell: -1, conn: conn}
 	// Who is new waits for those who were there before: they bring the cells.
@@ -342,7 +362,7 @@ func (j *job) watch(a *Agent, leader *os.File) {
 // endIfOver ends a job of which nothing is left: neither its program nor any
 // process that it started and that connected.
 func (a *Agent) endIfOver(j *job) {
-	if a.jobs[j.id] == j && j.empty() && (j.leader == nil || j.ended) && time.Now().After(j.until) {
+	if a.jobs[j.id] == j && j.request.Hold == nil && j.empty() && (j.leader == nil || j.ended) && time.Now().After(j.until) {
 		a.end(j, "its program has ended")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type kept struct {
 	Request Request      `json:"request"`
 	Parts   []parts.Part `json:"parts"`
 	Began   time.Time    `json:"began"`
+	Devices []string     `json:"devices"` // the parts' universal names: numbers change when a device is lost
+	Hold    *Hold        `json:"hold,omitempty"`
 	Leader  int          `json:"leader"`
 	Started string       `json:"started"` // of the leader
 	UID     int          `json:"uid"`
@@ -27,15 +30,19 @@ type kept struct {
 
 // keep writes a job down. It is there wholly or not at all.
 func (a *Agent) keep(j *job) error {
-	since, err := started(j.request.Leader)
-	if err != nil {
-		return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
+	since := ""
+	if j.request.Hold == nil {
+		var err error
+		if since, err = started(j.request.Leader); err != nil {
+			return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
+		}
 	}
 	cells, err := wire.IdentityOf(j.pages.CellsFile)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID, cells})
+	text, err := json.Marshal(kept{Request: j.request, Parts: j.parts, Devices: a.names(j.parts), Began: j.began,
+		Hold: j.request.Hold, Leader: j.request.Leader, Started: since, UID: j.request.UID, Cells: cells})
 	if err != nil {
 		return err
 	}
@@ -73,11 +80,16 @@ func (a *Agent) adopt(id string) error {
 	if err := json.Unmarshal(text, &k); err != nil {
 		return err
 	}
-	switch since, err := started(k.Leader); {
-	case err != nil:
+	if k.Hold == nil {
+		switch since, err := started(k.Leader); {
+		case err != nil:
+			return err
+		case since != k.Started:
+			return os.ErrProcessDone
+		}
+	}
+	if err := a.renumber(k.Parts, k.Devices); err != nil {
 		return err
-	case since != k.Started:
-		return os.ErrProcessDone
 	}
 	if err := k.Request.Check(); err != nil {
 		return err
@@ -85,13 +97,35 @@ func (a *Agent) adopt(id string) error {
 	if err := a.ledger.Give(id, k.Parts); err != nil {
 		return err
 	}
-	k.Request.Leader, k.Request.UID = k.Leader, k.UID
+	k.Request.Leader, k.Request.UID, k.Request.Hold = k.Leader, k.UID, k.Hold
 	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
 		until: time.Now().Add(2 * time.Second)}); err != nil {
 		a.ledger.Drop(id)
 		return err
 	}
 	a.log.Info("job goes on", "job", id, "name", k.Request.Name, "pid", k.Leader)
+	return nil
+}
+
+// names are the universal names of parts' devices.
+func (a *Agent) names(list []parts.Part) (names []string) {
+	for _, p := range list {
+		names = append(names, a.opts.Devices[p.Device].UUID)
+	}
+	return names
+}
+
+// renumber finds the devices of parts by name.
+func (a *Agent) renumber(list []parts.Part, names []string) error {
+	if len(list) != len(names) {
+		return fmt.Errorf("it names %d devices for %d parts", len(names), len(list))
+	}
+	for i, name := range names {
+		list[i].Device = slices.IndexFunc(a.opts.Devices, func(d parts.Device) bool { return d.UUID == name })
+		if list[i].Device < 0 {
+			return fmt.Errorf("its device %s is gone", name)
+		}
+	}
 	return nil
 }
 
