@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,11 @@ type kept struct {
 	UID     int          `json:"uid"`
 	// Cells is what its processes write in: who comes back shows it.
 	Cells wire.Identity `json:"cells"`
+	// Where its memory is to be, and what it has of the arena.
+	Place    uint32        `json:"place"`
+	Held     bool          `json:"held"`
+	Reserved uint64        `json:"reserved"`
+	Arena    wire.Identity `json:"arena"`
 }
 
 // keep writes a job down. It is there wholly or not at all.
@@ -35,7 +41,14 @@ func (a *Agent) keep(j *job) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID, cells})
+	arena := j.stay.lostArena
+	if j.stay.arena != nil {
+		if arena, err = wire.IdentityOf(j.stay.arena.File); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID, cells,
+		j.stay.place, j.stay.held, j.stay.reserved, arena})
 	if err != nil {
 		return err
 	}
@@ -79,15 +92,21 @@ func (a *Agent) adopt(id string) error {
 	case since != k.Started:
 		return os.ErrProcessDone
 	}
+	k.Request.Policy = cmp.Or(k.Request.Policy, Never)
 	if err := k.Request.Check(); err != nil {
 		return err
 	}
-	if err := a.ledger.Give(id, k.Parts); err != nil {
+	give := a.ledger.Give
+	if k.Request.Policy == Borrow {
+		give = a.ledger.GiveLent
+	}
+	if err := give(id, k.Parts); err != nil {
 		return err
 	}
 	k.Request.Leader, k.Request.UID = k.Leader, k.UID
 	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
-		until: time.Now().Add(2 * time.Second)}); err != nil {
+		until: time.Now().Add(2 * time.Second), stay: stay{place: k.Place, reached: k.Place - 1, held: k.Held,
+			reserved: k.Reserved, lostArena: k.Arena}}); err != nil {
 		a.ledger.Drop(id)
 		return err
 	}

@@ -39,11 +39,13 @@ static CUresult run_copy(struct stream *s, const struct op *op)
 	bandwidth = fault_bandwidth();
 	uint64_t length = bandwidth ? (uint64_t)((double)width * (double)height * 1e9 / (double)bandwidth) : 0;
 	s->tail = timeline_copy(s->ctx->device, on_device(dst), s->tail, length);
+	fault_stop(STOP_COPY);
 	sim_unlock();
 	for (size_t y = 0; y < height; y++)
 		memmove((void *)(uintptr_t)(dst + y * op->copy.dst_pitch),
 			(const void *)(uintptr_t)(src + y * op->copy.src_pitch), width);
 	sim_lock();
+	fault_stop(STOP_COPIED);
 	return CUDA_SUCCESS;
 }
 

@@ -234,12 +234,12 @@ static CUresult import(CUmemGenericAllocationHandle *out, void *os_handle, CUmem
 CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t bytes, const CUmemAllocationProp *prop,
 		     unsigned long long flags)
 {
-	ENTER(create(out, bytes, prop, flags));
+	ENTER((fault_stop(STOP_CREATE), create(out, bytes, prop, flags)));
 }
 
 CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
 {
-	ENTER(release(handle));
+	ENTER((fault_stop(STOP_RELEASE), release(handle)));
 }
 
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *address)

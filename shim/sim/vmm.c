@@ -175,17 +175,17 @@ CUresult cuMemAddressFree(CUdeviceptr address, size_t bytes)
 CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
 		  unsigned long long flags)
 {
-	ENTER(map(address, bytes, offset, handle, flags));
+	ENTER((fault_stop(STOP_MAP), map(address, bytes, offset, handle, flags)));
 }
 
 CUresult cuMemUnmap(CUdeviceptr address, size_t bytes)
 {
-	ENTER(unmap(address, bytes));
+	ENTER((fault_stop(STOP_UNMAP), unmap(address, bytes)));
 }
 
 CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
 {
-	ENTER(set_access(address, bytes, access, count));
+	ENTER((fault_stop(STOP_ACCESS), set_access(address, bytes, access, count)));
 }
 
 CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)
