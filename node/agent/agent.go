@@ -38,6 +38,7 @@ type Options struct {
 	Arena      uint64        // bytes of the host into which jobs may be swapped
 	IdleMemory time.Duration // how long a job does nothing until its memory is lent; 5 s where it is 0
 	LeastStay  time.Duration // how long one that borrows is left alone by its equals; 5 s where it is 0
+	ComeBack   time.Duration // how long processes of an agent before are waited for; 5 s where it is 0
 }
 
 const (
@@ -73,6 +74,7 @@ func New(opts Options) (*Agent, error) {
 		opts.Leases = arbiter.Usual
 	}
 	opts.IdleMemory, opts.LeastStay = cmp.Or(opts.IdleMemory, idleMemory), cmp.Or(opts.LeastStay, leastStay)
+	opts.ComeBack = cmp.Or(opts.ComeBack, comeBack)
 	a := &Agent{opts: opts, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
 		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
 	for range opts.Devices {

@@ -27,6 +27,7 @@ type job struct {
 	listener *net.UnixListener
 	leader   *os.File // a pidfd; nil when the leader was gone before
 	ended    bool     // the leader has
+	started  string   // when the leader began
 	cells    [wire.Cells]*process
 	lost     wire.Identity    // the cells of an agent before this one, until somebody brings them
 	awaited  [wire.Cells]bool // cells of processes that have not come back yet
@@ -75,7 +76,14 @@ func (j *job) listen(a *Agent) error {
 			return fmt.Errorf("giving the job's socket to its user: %w", err)
 		}
 	}
-	if fd, err := unix.PidfdOpen(j.request.Leader, unix.PIDFD_NONBLOCK); err == nil {
+	if j.ended {
+		err = unix.ESRCH // its number may be another's
+	}
+	fd := -1
+	if err == nil {
+		fd, err = unix.PidfdOpen(j.request.Leader, unix.PIDFD_NONBLOCK)
+	}
+	if err == nil {
 		j.leader = os.NewFile(uintptr(fd), "leader")
 		go j.watch(a, j.leader)
 	} else if !errors.Is(err, unix.ESRCH) {
@@ -196,7 +204,7 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 		shown := len(had) > 1
 		kept := a.arenaAgain(j, had)
 		var cells bool
-		if p.cell, cells = j.again(m.Cell, had); cells {
+		if p.cell, cells = j.again(m.Cell, had, a.opts.ComeBack); cells {
 			kept = true
 		}
 		if p.cell < 0 {
@@ -204,6 +212,9 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 		}
 		if p.cell >= 0 {
 			j.cells[p.cell], j.awaited[p.cell] = p, false
+			if j.lost == (wire.Identity{}) && !slices.Contains(j.awaited[:], true) {
+				j.until = time.Time{} // all are back
+			}
 			j.pages.Rules.SetLive(p.cell, true)
 			if j.stay.reserved > 0 && j.stay.arena == nil && !shown {
 				err = a.furnish(j) // nobody has brought the old one in time
@@ -237,7 +248,7 @@ func (j *job) fresh() int {
 // again returns the cell of a process that comes back, if it was one of this
 // job's: who shows the cells has them from the agent. kept says that they are
 // the job's from now on, and so is the descriptor.
-func (j *job) again(cell uint32, had []int) (at int, kept bool) {
+func (j *job) again(cell uint32, had []int, patience time.Duration) (at int, kept bool) {
 	if cell == 0 || cell > wire.Cells || len(had) == 0 {
 		return -1, false
 	}
@@ -251,7 +262,7 @@ func (j *job) again(cell uint32, had []int) (at int, kept bool) {
 		}
 		had[0] = -1
 		kept, j.lost = true, wire.Identity{}
-		j.await()
+		j.await(patience)
 	}
 	if own, err := wire.IdentityOf(j.pages.CellsFile); err != nil || own != shown || j.cells[cell-1] != nil {
 		return -1, kept
@@ -287,8 +298,8 @@ func (j *job) empty() bool {
 
 // await lets all cells count in which there is something: their processes may
 // come back yet.
-func (j *job) await() {
-	j.until = time.Now().Add(comeBack)
+func (j *job) await(patience time.Duration) {
+	j.until = time.Now().Add(patience)
 	for c := range j.cells {
 		for i := range j.parts {
 			u := &j.pages.Cells.Cell[c].Device[i]

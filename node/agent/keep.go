@@ -33,9 +33,12 @@ type kept struct {
 
 // keep writes a job down. It is there wholly or not at all.
 func (a *Agent) keep(j *job) error {
-	since, err := started(j.request.Leader)
-	if err != nil {
-		return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
+	if j.started == "" {
+		since, err := started(j.request.Leader)
+		if err != nil {
+			return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
+		}
+		j.started = since
 	}
 	cells, err := wire.IdentityOf(j.pages.CellsFile)
 	if err != nil {
@@ -47,7 +50,7 @@ func (a *Agent) keep(j *job) error {
 			return err
 		}
 	}
-	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID, cells,
+	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, j.started, j.request.UID, cells,
 		j.stay.place, j.stay.held, j.stay.reserved, arena})
 	if err != nil {
 		return err
@@ -86,11 +89,9 @@ func (a *Agent) adopt(id string) error {
 	if err := json.Unmarshal(text, &k); err != nil {
 		return err
 	}
-	switch since, err := started(k.Leader); {
-	case err != nil:
+	since, err := started(k.Leader)
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
-	case since != k.Started:
-		return os.ErrProcessDone
 	}
 	k.Request.Policy = cmp.Or(k.Request.Policy, Never)
 	if err := k.Request.Check(); err != nil {
@@ -104,8 +105,11 @@ func (a *Agent) adopt(id string) error {
 		return err
 	}
 	k.Request.Leader, k.Request.UID = k.Leader, k.UID
+	// Where the program itself has ended, processes that it started may have gone
+	// on: they have until then to come back.
 	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
-		until: time.Now().Add(2 * time.Second), stay: stay{place: k.Place, reached: k.Place - 1, held: k.Held,
+		started: k.Started, ended: since != k.Started, until: time.Now().Add(2 * time.Second),
+		stay: stay{place: k.Place, reached: k.Place - 1, held: k.Held,
 			reserved: k.Reserved, lostArena: k.Arena}}); err != nil {
 		a.ledger.Drop(id)
 		return err

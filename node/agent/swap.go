@@ -154,7 +154,7 @@ func (a *Agent) settle(j *job) {
 			return
 		}
 	}
-	if !j.until.IsZero() && s.reserved > 0 && time.Now().Before(j.until) {
+	if j.lost != (wire.Identity{}) && time.Now().Before(j.until) {
 		return // who was there before may come back yet
 	}
 	s.reached, s.since = s.place, now()

@@ -36,6 +36,10 @@ type run struct {
 var built string
 
 func TestMain(m *testing.M) {
+	if text := os.Getenv(agency); text != "" {
+		fmt.Fprintln(os.Stderr, serve(text))
+		os.Exit(1)
+	}
 	if text := os.Getenv(asked); text != "" {
 		fmt.Fprintln(os.Stderr, become(text))
 		os.Exit(1)
