@@ -72,6 +72,7 @@ type Job struct {
 	Stuck  string `json:"stuck,omitempty"` // why it could not be swapped out when that was last asked
 	Arena  uint64 `json:"arena"`           // bytes of the arena that are its own
 	Swaps  int64  `json:"swaps"`           // times that it went out
+	Took   int64  `json:"took"`            // nanoseconds of its last move
 	Cost   int64  `json:"cost"`            // nanoseconds to move it out and in, by what was measured
 }
 
@@ -218,7 +219,7 @@ func (a *Agent) node() Node {
 func (a *Agent) describe(j *job) Job {
 	out := Job{ID: j.id, Name: j.request.Name, UID: j.request.UID, Leader: j.request.Leader, Mode: j.request.Mode,
 		Priority: j.request.Priority, Began: j.began, Processes: []int{}, Policy: j.request.Policy, State: j.state(),
-		Held: j.stay.held, Stuck: j.stay.stuck, Arena: j.stay.reserved, Swaps: j.stay.swaps, Cost: a.cost(j)}
+		Held: j.stay.held, Stuck: j.stay.stuck, Arena: j.stay.reserved, Swaps: j.stay.swaps, Took: j.stay.took, Cost: a.cost(j)}
 	for i, p := range j.parts {
 		u := Use{Part: p, Launches: j.gone[i].launches, Busy: j.gone[i].busy}
 		for c, process := range j.cells {

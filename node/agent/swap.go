@@ -46,6 +46,7 @@ type stay struct {
 	reap      bool          // a process has ended that may own some of it
 
 	swaps int64 // times that it went out
+	took  int64 // nanoseconds of the last move
 }
 
 func out(place uint32) bool { return place%2 == 1 }
@@ -159,8 +160,9 @@ func (a *Agent) settle(j *job) {
 	}
 	s.reached, s.since = s.place, now()
 	s.active = s.since
-	if took := s.since - s.asked; s.asked > 0 && took > 0 {
-		a.measure(j, took)
+	if s.asked > 0 {
+		s.took = s.since - s.asked
+		a.measure(j, s.took)
 	}
 	a.log.Info("job moved", "job", j.id, "state", j.state())
 }
@@ -171,7 +173,7 @@ func (a *Agent) measure(j *job, took int64) {
 	for i := range j.parts {
 		bytes += j.sum(i, func(u *wire.Use) uint64 { return u.Swappable.Load() })
 	}
-	if bytes < 32<<20 {
+	if bytes < 32<<20 || took <= 0 {
 		return
 	}
 	speed := &a.speed[j.stay.place%2]

@@ -2,6 +2,9 @@ package machine_test
 
 import (
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,4 +107,50 @@ func TestNoRoomInTheArena(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "job j1 may not be swapped: begin it with --preemptible or --lend") {
 		t.Errorf("%v", err)
 	}
+}
+
+// A swap is as fast as copies are. How fast is measured where nothing else
+// runs (make bench-swap); elsewhere it only has to work.
+func TestSwapSpeed(t *testing.T) {
+	size, measure := 64, os.Getenv("WEIR_MEASURE") != ""
+	if measure {
+		size = 1024
+	}
+	n := newFolder(t, "1x2GiB")
+	n.arena = 1100 * mib
+	n.start()
+	p := n.run(agent.Request{Memory: uint64(size+20) * mib, Compute: 250, Mode: "fair", Policy: agent.Lend}, "keep",
+		strconv.Itoa(size))
+	if got := p.line(); got != "ready" {
+		t.Fatal(got)
+	}
+	n.eventually("the arena is there", func() error { return client.New(n.dir).Swap(t.Context(), "j1", agent.Out) })
+	n.becomes("keep", agent.Out)
+	n.swap("keep", agent.In)
+	n.becomes("keep", agent.In)
+	bytes := float64(n.job("keep").Parts[0].Used)
+	ratios := map[string][]float64{}
+	for range 5 {
+		copies, err := strconv.ParseFloat(p.tell("speed"), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []string{agent.Out, agent.In} {
+			n.swap("keep", to)
+			n.becomes("keep", to)
+			took := n.job("keep").Took
+			rate := bytes / float64(took) * 1e9
+			t.Logf("%s: %.0f MiB in %v, %.2f GB/s: %.0f%% of the %.2f GB/s at which this machine copies", to, bytes/mib,
+				time.Duration(took).Round(time.Millisecond), rate/1e9, 100*rate/copies, copies/1e9)
+			ratios[to] = append(ratios[to], rate/copies)
+		}
+	}
+	for to, r := range ratios {
+		slices.Sort(r)
+		t.Logf("%s: %.0f%% in the median", to, 100*r[len(r)/2])
+		if measure && r[len(r)/2] < 0.8 {
+			t.Errorf("%s is slower than 80%% of a copy", to)
+		}
+	}
+	p.expect("check", "right")
 }
