@@ -85,6 +85,14 @@ gpu-bundle: build shim ## Build what test/gpu/check takes to a machine with a GP
 bench-shim: ## Measure what the shim costs and holds programs to, on a machine that is left alone
 	WEIR_MEASURE=yes $(GO) test ./shim/test -count 1 -v -run 'Share|Burst|Alone|Dies|Killed|Cost|TwoProcesses'
 
+.PHONY: bench-swap
+bench-swap: ## Measure how fast 1 GiB is swapped out and in, beside this machine's copies
+	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run SwapSpeed
+
+.PHONY: kill-swap
+kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap (8 min)
+	$(GO) test ./test/machine -count 1 -timeout 60m -v -run KilledWhileSwapping -args -runs 540
+
 .PHONY: bench-node
 bench-node: build shim ## Share a simulated GPU between programs, and say what each had
 	$(GO) run ./test/bench/node -weir $(BIN)

@@ -61,6 +61,10 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 // the places and says what has to stop. When effort runs out it leaves the
 // rest in en.plan and returns false.
 func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
+	if w.robbed == e.decides { // what stopped for it a moment ago counts first
+		e.again = true
+		return false
+	}
 	claims := e.due(en.acct, groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
 	moves := en.plan == nil && !en.forbidden() && e.mayMove(en.pool, e.demand(groups, en.pool))
 	if !moves && !claims || !e.enoughIfBare(groups, en.pool) {
@@ -214,8 +218,8 @@ func (a *asker) lenders() []*account {
 }
 
 // settleOn places the groups' pods on the nodes, in their order, in view
-// later, and returns their holdings, put; nil when some do not fit or an owner
-// forbids it. It runs in a transaction that the caller ends.
+// later, and returns their holdings, put; nil when some do not fit where their
+// owners allow it. It runs in a transaction that the caller ends.
 func (a *asker) settleOn(nodes []*node, groups []group) []*holding {
 	e := a.e
 	var held []*holding
@@ -226,15 +230,18 @@ func (a *asker) settleOn(nodes []*node, groups []group) []*holding {
 			var h *holding
 			for ; at < len(nodes); at++ {
 				n := nodes[at]
-				if e.slots(g.shape, n, later, 1) > 0 && e.fits(g.shape, n, placements(held)) {
-					h = e.lay(p, g.shape, n, later)
+				if e.slots(g.shape, n, later, 1) == 0 || !e.fits(g.shape, n, placements(held)) {
+					continue
+				}
+				if h = e.lay(p, g.shape, n, later); h == nil {
+					return nil
+				}
+				if where, _ := a.acct.gate(h.charge, !a.w.Preemptible); where == nil {
 					break
 				}
+				h = nil // elsewhere it may be charged less
 			}
 			if h == nil {
-				return nil
-			}
-			if where, _ := a.acct.gate(h.charge, !a.w.Preemptible); where != nil {
 				return nil
 			}
 			e.put(h, inLater|inFixed)
@@ -251,6 +258,7 @@ func (a *asker) carryOut(units []unit, placed []*holding) {
 	for _, u := range units {
 		for _, h := range u.held {
 			if h.pod.state == promised {
+				u.w.robbed = e.decides
 				e.unbook(u.w.booking)
 			}
 		}

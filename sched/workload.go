@@ -17,6 +17,7 @@ type workload struct {
 	booking *booking
 	seats   []*seat // places that pods were moved to, for their successors
 	moved   int     // how often pods were moved
+	robbed  uint64  // Engine.decides when others took what it was promised
 
 	wishes []*wish // what wants() said when w was last requeued
 

@@ -115,6 +115,14 @@ void ledger_release(struct ledger *l, uint32_t device, uint64_t bytes)
 	pthread_mutex_unlock(&l->lock);
 }
 
+void ledger_swap(struct ledger *l, uint32_t device, int64_t swappable, int64_t swapped)
+{
+	pthread_mutex_lock(&l->lock);
+	atomic_fetch_add(&own(l, device)->swappable, (uint64_t)swappable);
+	atomic_fetch_add(&own(l, device)->swapped, (uint64_t)swapped);
+	pthread_mutex_unlock(&l->lock);
+}
+
 uint64_t ledger_used(struct ledger *l, uint32_t device)
 {
 	pthread_mutex_lock(&l->lock);
@@ -148,6 +156,8 @@ void ledger_move(struct ledger *l, const struct weir_rules *rules, struct weir_c
 		atomic_store(&to->charged, atomic_load(&from->charged));
 		atomic_store(&to->launches, atomic_load(&from->launches));
 		atomic_store(&to->busy, atomic_load(&from->busy));
+		atomic_store(&to->swappable, atomic_load(&from->swappable));
+		atomic_store(&to->swapped, atomic_load(&from->swapped));
 	}
 	l->rules = rules;
 	l->cells = cells;

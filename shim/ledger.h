@@ -27,6 +27,9 @@ void ledger_force(struct ledger *ledger, uint32_t device, uint64_t bytes);
 /* Gives bytes back. */
 void ledger_release(struct ledger *ledger, uint32_t device, uint64_t bytes);
 
+/* Of what is charged, so many bytes more can be swapped, and so many more are with the host. */
+void ledger_swap(struct ledger *ledger, uint32_t device, int64_t swappable, int64_t swapped);
+
 /* What the container has of the device. */
 uint64_t ledger_used(struct ledger *ledger, uint32_t device);
 

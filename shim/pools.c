@@ -101,7 +101,11 @@ static bool reserve_growth(struct self *self, struct pool *p, uint64_t bytes, ui
 		recount(self, p);
 		uint64_t has = p->charged, uses = in_use(p), slack = has > uses ? has - uses : 0;
 		*growth = bytes > slack ? bytes - slack : 0;
-		if (*growth == 0 || ledger_reserve(&self->ledger, p->rule, *growth))
+		if (*growth == 0)
+			return true;
+		if (memory_nothing_fixed(self))
+			return false;
+		if (ledger_reserve(&self->ledger, p->rule, *growth))
 			return true;
 		recount_all(self, true);
 	}
@@ -125,6 +129,8 @@ CUresult pools_take(struct self *self, CUmemoryPool handle, CUdevice device, uin
 {
 	uint64_t growth;
 
+	swap_enter(self);
+	swap_leave(self);
 	pthread_mutex_lock(&self->pools.lock);
 	struct pool *p = find(&self->pools, handle, device);
 	if (p == NULL)

@@ -52,6 +52,7 @@ const (
 	MinPods     = "weir.dev/min-pods"
 	MinRuntime  = "weir.dev/min-runtime" // "5m"
 	MaxMoves    = "weir.dev/max-moves"
+	Runtime     = "weir.dev/expected-runtime" // "2h"
 	Suspend     = "weir.dev/suspend"
 )
 
@@ -85,5 +86,5 @@ var shareWords = []string{
 // vocabulary is all the words that people write.
 var vocabulary = append([]string{
 	GPUModels, GPUContainer,
-	Project, NodePool, Kind, Preemptible, Priority, MinPods, MinRuntime, MaxMoves, Suspend,
+	Project, NodePool, Kind, Preemptible, Priority, MinPods, MinRuntime, MaxMoves, Runtime, Suspend,
 }, shareWords...)

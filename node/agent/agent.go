@@ -10,6 +10,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,11 @@ type Options struct {
 	Leases  arbiter.Config
 	Env     map[string]string // what every job's processes must find in their environment
 	Logger  *slog.Logger
+
+	Arena      uint64        // bytes of the host into which jobs may be swapped
+	IdleMemory time.Duration // how long a job does nothing until its memory is lent; 5 s where it is 0
+	LeastStay  time.Duration // how long one that borrows is left alone by its equals; 5 s where it is 0
+	ComeBack   time.Duration // how long processes of an agent before are waited for; 5 s where it is 0
 }
 
 const (
@@ -58,6 +64,7 @@ type Agent struct {
 	ctx    context.Context // of Run
 	ready  chan struct{}
 	over   chan struct{} // closed when nothing of the inbox is done any more
+	speed  [2]float64    // bytes in a second: into the device, and out of it
 }
 
 // New returns an agent that has not begun.
@@ -68,6 +75,8 @@ func New(opts Options) (*Agent, error) {
 	if opts.Leases == (arbiter.Config{}) {
 		opts.Leases = arbiter.Usual
 	}
+	opts.IdleMemory, opts.LeastStay = cmp.Or(opts.IdleMemory, idleMemory), cmp.Or(opts.LeastStay, leastStay)
+	opts.ComeBack = cmp.Or(opts.ComeBack, comeBack)
 	a := &Agent{opts: opts, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
 		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour), ready: make(chan struct{}),
 		over: make(chan struct{})}
@@ -176,6 +185,9 @@ func (a *Agent) beat() {
 	for _, j := range a.jobs {
 		j.pages.Rules.Beat.Store(at)
 		j.giveUp()
+		if j.stay.reap && j.stay.arena != nil {
+			j.stay.reap = j.stay.arena.Reap() && j.empty()
+		}
 		a.endIfOver(j)
 	}
 }
@@ -183,7 +195,8 @@ func (a *Agent) beat() {
 // divide does what the arbiters say, for all devices.
 func (a *Agent) divide() {
 	a.lookAround()
-	soonest := int64(0)
+	a.arrange()
+	soonest := a.again()
 	for d, times := range a.times {
 		for range 2*len(a.jobs) + 2 { // an order may end a lease at once, which makes room for the next
 			at := now()
@@ -232,6 +245,13 @@ func (a *Agent) turns(device int) {
 			at += length
 		}
 	}
+	// Nobody lends while there is no agent to take it back.
+	for _, j := range a.jobs {
+		if i := j.part(device); i >= 0 && j.borrows() {
+			r := &j.pages.Rules.Device[i]
+			r.TurnOffset, r.TurnLength, r.TurnPeriod = 0, 0, uint64(period)
+		}
+	}
 }
 
 // A Request is what is asked for a job.
@@ -242,9 +262,10 @@ type Request struct {
 	Compute  int64  `json:"compute"` // thousandths, of each device
 	Mode     string `json:"mode"`    // "strict" or "fair"
 	Priority int    `json:"priority"`
-	Leader   int    `json:"-"` // the process that it is as long as it lives
-	UID      int    `json:"-"` // who may connect
-	Hold     *Hold  `json:"-"` // where it has no leader
+	Policy   string `json:"policy"` // "never", "lend" or "borrow"; "" is never
+	Leader   int    `json:"-"`      // the process that it is as long as it lives
+	UID      int    `json:"-"`      // who may connect
+	Hold     *Hold  `json:"-"`      // where it has no leader
 }
 
 // longestName is that of a container, with its pod and its namespace.
@@ -257,6 +278,11 @@ func (r *Request) Check() error {
 	if _, ok := modes[r.Mode]; !ok {
 		return fmt.Errorf("mode is %q: write strict or fair", r.Mode)
 	}
+	switch r.Policy {
+	case "", Never, Lend, Borrow:
+	default:
+		return fmt.Errorf("policy is %q: write never, lend or borrow", r.Policy)
+	}
 	if r.Name == "" || len(r.Name) > longestName {
 		return fmt.Errorf("name is %q: write 1 to %d characters", r.Name, longestName)
 	}
@@ -268,8 +294,12 @@ func (a *Agent) begin(r Request) (*job, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	id := a.newID()
-	promised, err := a.ledger.Take(id, parts.Ask{Devices: r.Devices, Memory: r.Memory, Compute: r.Compute})
+	r.Policy = cmp.Or(r.Policy, Never)
+	id, take := a.newID(), a.ledger.Take
+	if r.Policy == Borrow {
+		take = a.ledger.Lend
+	}
+	promised, err := take(id, parts.Ask{Devices: r.Devices, Memory: r.Memory, Compute: r.Compute})
 	if err != nil {
 		return nil, err
 	}
@@ -278,6 +308,15 @@ func (a *Agent) begin(r Request) (*job, error) {
 
 // found makes a job of what the ledger has promised to it.
 func (a *Agent) found(j *job) (*job, error) {
+	if err := a.reserve(j); err != nil {
+		a.ledger.Drop(j.id)
+		return nil, err
+	}
+	// Who finds no room, or may not have any before it can be taken back, begins outside.
+	j.stay.place, j.stay.reached = 1, 1
+	if !j.borrows() && a.fits(j) {
+		j.stay.place, j.stay.reached = 0, 0
+	}
 	if err := a.open(j); err != nil {
 		a.ledger.Drop(j.id)
 		return nil, err
@@ -313,6 +352,8 @@ func (a *Agent) open(j *job) error {
 	rules := pages.Rules
 	rules.Devices, rules.IdleAfter = uint32(len(j.parts)), uint32(idleAfter/time.Microsecond)
 	rules.Beat.Store(uint64(now()))
+	rules.Place.Store(j.stay.place)
+	rules.Flags = a.flags(j)
 	for i, p := range j.parts {
 		r := &rules.Device[i]
 		r.MemoryLimit, r.Ordinal = p.Memory, uint32(a.opts.Devices[p.Device].Ordinal)
@@ -321,23 +362,58 @@ func (a *Agent) open(j *job) error {
 		r.UUID = a.opts.Devices[p.Device].Bytes()
 		r.Share, r.Mode = uint32(p.Compute), modes[j.request.Mode]
 	}
+	if j.stay.reserved > 0 && j.stay.lostArena == (wire.Identity{}) {
+		if err := a.furnish(j); err != nil {
+			pages.Close()
+			return err
+		}
+	}
 	if err := j.listen(a); err != nil {
-		pages.Close()
+		j.close()
 		return err
 	}
 	a.jobs[j.id] = j
 	mode := map[wire.Mode]arbiter.Mode{wire.Strict: arbiter.Strict, wire.Fair: arbiter.Fair}[modes[j.request.Mode]]
+	priority := j.request.Priority
+	if j.borrows() {
+		priority -= borrowed
+	}
 	for _, p := range j.parts {
-		a.times[p.Device].Set(now(), arbiter.Tenant{ID: j.id, Share: p.Compute, Mode: mode, Priority: j.request.Priority})
+		a.times[p.Device].Set(now(), arbiter.Tenant{ID: j.id, Share: p.Compute, Mode: mode, Priority: priority})
 		a.turns(p.Device)
 	}
 	return nil
 }
 
+// borrowed is how far those who borrow stand behind those who were promised.
+const borrowed = 1 << 20
+
+// flags is what a job's processes are told of their memory.
+func (a *Agent) flags(j *job) (f wire.Flags) {
+	if a.opts.Arena > 0 || j.stay.reserved > 0 {
+		f |= wire.Moves
+	}
+	if j.stay.reserved > 0 {
+		f |= wire.Swappable
+	}
+	if j.borrows() {
+		f |= wire.NothingFixed
+	}
+	return f
+}
+
+// close gives back the memory of a job that its processes share with the agent.
+func (j *job) close() {
+	j.pages.Close()
+	if j.stay.arena != nil {
+		j.stay.arena.Close()
+	}
+}
+
 // end forgets a job, and closes its socket.
 func (a *Agent) end(j *job, why string) {
 	j.leave()
-	j.pages.Close()
+	j.close()
 	delete(a.jobs, j.id)
 	a.ledger.Drop(j.id)
 	for _, p := range j.parts {

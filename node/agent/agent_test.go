@@ -288,7 +288,7 @@ func TestWhatIsRefused(t *testing.T) {
 	job := n.job("a", 300, "fair")
 	for want, m := range map[string]wire.Message{
 		"a process must say hello first":                     {Kind: wire.Want},
-		"speaks version 9 and the agent 1: install the shim": {Kind: wire.Hello, Device: wire.Magic, Lease: 9},
+		"speaks version 9 and the agent 2: install the shim": {Kind: wire.Hello, Device: wire.Magic, Lease: 9},
 	} {
 		if _, err := hello(t, job.Socket, m); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", m, err, want)
@@ -408,10 +408,12 @@ func TestAnAgentThatComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.start()
-	out := n.node()
-	if len(out.Jobs) != 1 || out.Jobs[0].ID != mine.ID || out.Devices[0].FreeCompute != 700 {
-		t.Errorf("%+v", out)
-	}
+	n.eventually("the dead job is over, when nobody has come back", func() error {
+		if out := n.node(); len(out.Jobs) != 1 || out.Jobs[0].ID != mine.ID || out.Devices[0].FreeCompute != 700 {
+			return fmt.Errorf("%+v", out)
+		}
+		return nil
+	})
 	if g := connect(t, mine.Socket); g.rules.Device[0].Share != 300 {
 		t.Errorf("its share is %d", g.rules.Device[0].Share)
 	}

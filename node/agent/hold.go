@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -34,7 +35,7 @@ type Held struct {
 // Hold gives parts of devices to a holder, exactly these. Who holds the same
 // already is answered the same: it can be asked again after any failure.
 func (a *Agent) Hold(h Hold, r Request, exact []parts.Part) (held Held, err error) {
-	r.Hold, r.Devices = &h, len(exact)
+	r.Hold, r.Devices, r.Policy = &h, len(exact), cmp.Or(r.Policy, Never)
 	if err := r.Check(); err != nil {
 		return Held{}, err
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,23 +27,37 @@ type kept struct {
 	UID     int          `json:"uid"`
 	// Cells is what its processes write in: who comes back shows it.
 	Cells wire.Identity `json:"cells"`
+	// Where its memory is to be, and what it has of the arena.
+	Place    uint32        `json:"place"`
+	Held     bool          `json:"held"`
+	Reserved uint64        `json:"reserved"`
+	Arena    wire.Identity `json:"arena"`
 }
 
 // keep writes a job down. It is there wholly or not at all.
 func (a *Agent) keep(j *job) error {
-	since := ""
-	if j.request.Hold == nil {
-		var err error
-		if since, err = started(j.request.Leader); err != nil {
+	if j.request.Hold == nil && j.started == "" {
+		since, err := started(j.request.Leader)
+		if err != nil {
 			return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
 		}
+		j.started = since
 	}
 	cells, err := wire.IdentityOf(j.pages.CellsFile)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(kept{Request: j.request, Parts: j.parts, Devices: a.names(j.parts), Began: j.began,
-		Hold: j.request.Hold, Leader: j.request.Leader, Started: since, UID: j.request.UID, Cells: cells})
+	arena := j.stay.lostArena
+	if j.stay.arena != nil {
+		if arena, err = wire.IdentityOf(j.stay.arena.File); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(kept{
+		Request: j.request, Parts: j.parts, Devices: a.names(j.parts), Began: j.began,
+		Hold: j.request.Hold, Leader: j.request.Leader, Started: j.started, UID: j.request.UID, Cells: cells,
+		Place: j.stay.place, Held: j.stay.held, Reserved: j.stay.reserved, Arena: arena,
+	})
 	if err != nil {
 		return err
 	}
@@ -80,26 +95,33 @@ func (a *Agent) adopt(id string) error {
 	if err := json.Unmarshal(text, &k); err != nil {
 		return err
 	}
+	since := ""
 	if k.Hold == nil {
-		switch since, err := started(k.Leader); {
-		case err != nil:
+		if since, err = started(k.Leader); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
-		case since != k.Started:
-			return os.ErrProcessDone
 		}
 	}
 	if err := a.renumber(k.Parts, k.Devices); err != nil {
 		return err
 	}
+	k.Request.Policy = cmp.Or(k.Request.Policy, Never)
 	if err := k.Request.Check(); err != nil {
 		return err
 	}
-	if err := a.ledger.Give(id, k.Parts); err != nil {
+	give := a.ledger.Give
+	if k.Request.Policy == Borrow {
+		give = a.ledger.GiveLent
+	}
+	if err := give(id, k.Parts); err != nil {
 		return err
 	}
 	k.Request.Leader, k.Request.UID, k.Request.Hold = k.Leader, k.UID, k.Hold
+	// Where the program itself has ended, processes that it started may have gone
+	// on: they have until then to come back.
 	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
-		until: time.Now().Add(2 * time.Second)}); err != nil {
+		started: k.Started, ended: k.Hold == nil && since != k.Started, until: time.Now().Add(2 * time.Second),
+		stay: stay{place: k.Place, reached: k.Place - 1, held: k.Held,
+			reserved: k.Reserved, lostArena: k.Arena}}); err != nil {
 		a.ledger.Drop(id)
 		return err
 	}

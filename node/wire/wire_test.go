@@ -25,6 +25,8 @@ func layout() string {
 	var use wire.Use
 	say("rules", unsafe.Sizeof(rules))
 	say("rules.beat", unsafe.Offsetof(rules.Beat))
+	say("rules.place", unsafe.Offsetof(rules.Place))
+	say("rules.flags", unsafe.Offsetof(rules.Flags))
 	say("rules.device", unsafe.Offsetof(rules.Device))
 	live, _ := reflect.TypeFor[wire.Rules]().FieldByName("live")
 	say("rules.live", live.Offset)
@@ -36,7 +38,17 @@ func layout() string {
 	say("use", unsafe.Sizeof(use))
 	say("use.busy", unsafe.Offsetof(use.Busy))
 	say("use.hungry", unsafe.Offsetof(use.Hungry))
+	say("use.swapped", unsafe.Offsetof(use.Swapped))
+	say("cell.placed", unsafe.Offsetof(wire.Cell{}.Placed))
+	say("cell.asleep", unsafe.Offsetof(wire.Cell{}.Asleep))
 	say("cells", unsafe.Sizeof(wire.CellTable{}))
+	say("slot", unsafe.Sizeof(wire.Slot{}))
+	say("slot.state", unsafe.Offsetof(wire.Slot{}.State))
+	say("slot.address", unsafe.Offsetof(wire.Slot{}.Address))
+	say("arena", unsafe.Sizeof(wire.ArenaHead{}))
+	say("arena.chunks", unsafe.Offsetof(wire.ArenaHead{}.Chunks))
+	say("arena.ready", unsafe.Offsetof(wire.ArenaHead{}.Ready))
+	say("arena.start", unsafe.Offsetof(wire.ArenaHead{}.Start))
 	return b.String()
 }
 
@@ -48,6 +60,8 @@ const inC = `#include "wire.h"
 int main(void) {
 	SIZE("rules", weir_rules)
 	AT("rules.beat", weir_rules, beat)
+	AT("rules.place", weir_rules, place)
+	AT("rules.flags", weir_rules, flags)
 	AT("rules.device", weir_rules, device)
 	AT("rules.live", weir_rules, live)
 	SIZE("rule", weir_rule)
@@ -58,8 +72,19 @@ int main(void) {
 	SIZE("use", weir_use)
 	AT("use.busy", weir_use, busy)
 	AT("use.hungry", weir_use, hungry)
+	AT("use.swapped", weir_use, swapped)
+	AT("cell.placed", weir_cell, placed)
+	AT("cell.asleep", weir_cell, asleep)
 	SIZE("cells", weir_cells)
-	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 1 || WEIR_DONE != 5 || WEIR_FAIR != 2;
+	SIZE("slot", weir_slot)
+	AT("slot.state", weir_slot, state)
+	AT("slot.address", weir_slot, address)
+	SIZE("arena", weir_arena)
+	AT("arena.chunks", weir_arena, chunks)
+	AT("arena.ready", weir_arena, ready)
+	AT("arena.start", weir_arena, start)
+	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 2 || WEIR_DONE != 5 || WEIR_FAIR != 2 ||
+	       WEIR_UNMOVED != 8 || WEIR_NOTHING_FIXED != 4 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
 }
 `
 
