@@ -126,7 +126,7 @@ func (p *Plugin) job(c *resourcev1.ResourceClaim, pod *corev1.Pod, u use,
 		// cgroupfs writes the pod's UID as it is, systemd with underscores.
 		h.Within = []string{"pod" + string(pod.UID), "pod" + strings.ReplaceAll(string(pod.UID), "-", "_")}
 	}
-	held, err := p.Jobs.Hold(h, agent.Request{Name: u.name(pod), Mode: mode}, exact)
+	held, err := p.hold(h, agent.Request{Name: u.name(pod), Mode: mode}, exact, pod)
 	if err != nil {
 		return cdi.Device{}, err
 	}
@@ -136,6 +136,26 @@ func (p *Plugin) job(c *resourcev1.ResourceClaim, pod *corev1.Pod, u use,
 	}
 	edits, err := p.Libraries.Edits(share)
 	return cdi.Device{Name: string(c.UID) + "-" + u.requests[0], Edits: edits}, err
+}
+
+// hold holds a job, as the pod allows for its memory. What may be lent stays
+// where it is while the node has no host memory for it.
+func (p *Plugin) hold(h agent.Hold, r agent.Request, exact []parts.Part, pod *corev1.Pod) (agent.Held, error) {
+	switch word := pod.Annotations[ask.GPUIdleMemory]; word {
+	case "", "keep":
+	case "lend":
+		r.Policy = agent.Lend
+		held, err := p.Jobs.Hold(h, r, exact)
+		var none *parts.NoArenaError
+		if !errors.As(err, &none) {
+			return held, err
+		}
+		p.Logger.Info("a pod's memory cannot be lent", "job", r.Name, "why", err)
+	default:
+		return agent.Held{}, fmt.Errorf("annotation %s of pod %s is %q: write lend or keep", ask.GPUIdleMemory, pod.Name, word)
+	}
+	r.Policy = agent.Never
+	return p.Jobs.Hold(h, r, exact)
 }
 
 // parts finds the devices of shares. Two shares of one device are one part.
