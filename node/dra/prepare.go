@@ -214,9 +214,12 @@ func (p *Plugin) unprepare(uid types.UID) error {
 // sweep takes away what has no claim any more: the kubelet may have been away
 // when it went. A job with processes stays until they have ended.
 func (p *Plugin) sweep(ctx context.Context) {
-	holds, err := p.Jobs.Holds()
-	if err != nil {
-		return // the agent is stopping
+	// The files first: one that is written from now on is not looked at, and the
+	// job of one that is there was made before it.
+	names, err := p.Folder.Names()
+	holds, stopping := p.Jobs.Holds()
+	if stopping != nil {
+		return
 	}
 	alive := map[types.UID]bool{}
 	for _, held := range holds {
@@ -233,7 +236,6 @@ func (p *Plugin) sweep(ctx context.Context) {
 			p.Logger.Warn("a claim's job could not be taken away", "job", held.ID, "error", err)
 		}
 	}
-	names, err := p.Folder.Names()
 	for _, name := range names {
 		if !alive[types.UID(name)] {
 			err = errors.Join(err, p.Folder.Remove(name))
