@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -65,6 +66,7 @@ type Jobs interface {
 type Plugin struct {
 	Options
 	broken map[string]bool // devices, by UUID
+	turn   sync.Mutex      // of what prepares and what takes away
 }
 
 // New returns a plugin that has not begun.
@@ -157,6 +159,8 @@ func (p *Plugin) look(ctx context.Context) (changed bool) {
 func (p *Plugin) PrepareResourceClaims(ctx context.Context, claims []*resourcev1.ResourceClaim) (
 	map[types.UID]kubeletplugin.PrepareResult, error,
 ) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	results := map[types.UID]kubeletplugin.PrepareResult{}
 	for _, c := range claims {
 		devices, err := p.prepare(ctx, c)
@@ -172,6 +176,8 @@ func (p *Plugin) PrepareResourceClaims(ctx context.Context, claims []*resourcev1
 func (p *Plugin) UnprepareResourceClaims(_ context.Context, claims []kubeletplugin.NamespacedObject) (
 	map[types.UID]error, error,
 ) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	results := map[types.UID]error{}
 	for _, c := range claims {
 		results[c.UID] = p.unprepare(c.UID)

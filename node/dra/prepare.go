@@ -214,8 +214,8 @@ func (p *Plugin) unprepare(uid types.UID) error {
 // sweep takes away what has no claim any more: the kubelet may have been away
 // when it went. A job with processes stays until they have ended.
 func (p *Plugin) sweep(ctx context.Context) {
-	// The files first: one that is written from now on is not looked at, and the
-	// job of one that is there was made before it.
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	names, err := p.Folder.Names()
 	holds, stopping := p.Jobs.Holds()
 	if stopping != nil {
