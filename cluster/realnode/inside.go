@@ -191,7 +191,7 @@ func keep() error {
 	if err := load(ctx); err != nil {
 		return err
 	}
-	run("agent.log", inWeir, "agent", "--kubernetes", "--kubeconfig="+inState+"/kubeconfig", "--node-name="+Name,
+	run("agent.log", inWeir, "agent", "--kubernetes", "--kubeconfig="+inState+"/agent.kubeconfig", "--node-name="+Name,
 		"--dir=/run/weir", "--shim="+inShim, "--driver="+inSim, "--simulate="+l.Simulate)
 	run("kubelet.log", inTools+"/kubelet", "--config="+inState+"/kubelet.json", "--kubeconfig="+inState+"/kubeconfig",
 		"--hostname-override="+Name, "--node-ip="+nodeIP, "--node-labels="+l.Labels)
@@ -264,7 +264,7 @@ func copyFile(to, from string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.Create(to)
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

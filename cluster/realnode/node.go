@@ -53,11 +53,10 @@ func (o *Options) Check() error {
 	if os.Getuid() != 0 {
 		return errors.New("--real-node is for root: it makes namespaces and mounts; run it with sudo")
 	}
-	for program, remedy := range map[string]string{
-		"runc": "apt-get install runc", "busybox": "apt-get install busybox-static",
-	} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%s is missing, which a real node needs: %s installs it on Debian", program, remedy)
+	for _, need := range []struct{ program, in string }{{"runc", "runc"}, {"busybox", "busybox-static"}} {
+		if _, err := exec.LookPath(need.program); err != nil {
+			return fmt.Errorf("%s is missing, which a real node needs: apt-get install %s installs it on Debian",
+				need.program, need.in)
 		}
 	}
 	if !anyOf("/opt/cni/bin/bridge", "/usr/lib/cni/bridge", "/usr/libexec/cni/bridge") {
@@ -154,6 +153,7 @@ func (n *Node) fill() error {
 		return err
 	}
 	if err := errors.Join(copyFile(filepath.Join(o.Dir, "kubeconfig"), o.Kubeconfig),
+		copyFile(filepath.Join(o.Dir, "agent.kubeconfig"), o.Kubeconfig), // it may be given lesser rights
 		copyFile(filepath.Join(o.Dir, "ca.crt"), o.Authority)); err != nil {
 		return err
 	}

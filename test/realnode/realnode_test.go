@@ -65,6 +65,7 @@ func TestContainersShareADevice(t *testing.T) {
 	}
 	w.eachHasItsPart(all)
 	w.agree(len(all))
+	w.limitAgent()
 
 	w.kill("/run/node/tools/kubelet ")
 	w.remove(all[0].namespace, all[0].name) // it learns of that when it is back
