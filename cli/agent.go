@@ -11,9 +11,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weir-gpu/weir/cli/quantity"
 	"github.com/weir-gpu/weir/cli/show"
 	"github.com/weir-gpu/weir/node/client"
 )
@@ -25,12 +27,14 @@ type AgentOptions struct {
 	Shim     string // the folder of the shim's libraries
 	Driver   string // that of the driver's; "" to look for it
 	Metrics  string // address of /metrics; "" for none
+	Arena    uint64 // bytes of this machine's memory into which jobs may be swapped
+	Idle     time.Duration
 	Logger   *slog.Logger
 }
 
 func (s *session) agent() *cobra.Command {
 	var o AgentOptions
-	var logFormat, logLevel string
+	var logFormat, logLevel, arena string
 	c := &cobra.Command{
 		Use:   "agent",
 		Short: "Share the GPUs of this machine; needs no cluster",
@@ -38,9 +42,13 @@ func (s *session) agent() *cobra.Command {
 has its own part of a GPU's memory and time, with a wall around it. With
 --simulate the GPUs are simulated, which needs none.
 
+With --arena, memory of this machine is kept for jobs that are swapped out of a
+GPU's memory, by hand or because somebody else wants it: weir run --preemptible
+and --lend start such jobs.
+
 Jobs go on when the agent ends, each with its own share; the next agent takes
 them over.`,
-		Example: `weir agent --simulate 1x80GiB
+		Example: `weir agent --simulate 1x80GiB --arena 8GiB
 weir run --gpu 0.25 -- python train.py
 weir top`,
 		Args: nothing,
@@ -54,6 +62,13 @@ weir top`,
 					return err
 				}
 			}
+			if arena != "" {
+				mib, err := quantity.ParseMemory(strings.TrimSuffix(arena, "B"))
+				if err != nil {
+					return refused("--arena: %s", err)
+				}
+				o.Arena = uint64(mib) << 20
+			}
 			o.Dir = cmp.Or(o.Dir, s.agentDir())
 			if s.parts.Agent == nil {
 				return errMissingPart("the agent")
@@ -64,6 +79,8 @@ weir top`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.Simulate, "simulate", "", "GPUs to simulate, as COUNTxMEMORY: 1x80GiB, or 2x80GiB,1x40GiB")
+	f.StringVar(&arena, "arena", "", "memory of this machine for jobs that are swapped out, such as 8GiB (default none)")
+	f.DurationVar(&o.Idle, "idle", 5*time.Second, "after how long without work a job's memory may be lent")
 	f.StringVar(&o.Dir, "dir", "", "folder of the agent's sockets, and of what outlives it "+agentDirDefault)
 	f.StringVar(&o.Shim, "shim", "", "folder of the shim's libraries (default shim beside this program, then /usr/lib/weir/shim)")
 	f.StringVar(&o.Driver, "driver", "", "folder of the driver's libcuda.so.1 and libnvidia-ml.so.1 (default: where the loader finds them)")

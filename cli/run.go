@@ -22,6 +22,7 @@ type runFlags struct {
 	gpu, memory, mode, name, dir string
 	devices, priority            int
 	wait                         time.Duration
+	preemptible, lend            bool
 }
 
 func (s *session) runProgram() *cobra.Command {
@@ -36,7 +37,8 @@ has to run.
 The program takes the place of weir: its exit code, its signals and its terminal
 are its own.`,
 		Example: `weir run --gpu 0.25 -- python train.py
-weir run --gpu 0.5 --gpu-memory 10Gi --mode strict -- ./server`,
+weir run --gpu 0.5 --gpu-memory 10Gi --mode strict -- ./server
+weir run --gpu 0.5 --preemptible -- python sweep.py`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return coded{exitUsage, errNoProgram}
@@ -74,6 +76,8 @@ weir run --gpu 0.5 --gpu-memory 10Gi --mode strict -- ./server`,
 	f.IntVar(&o.devices, "gpus", 1, "on so many GPUs")
 	f.StringVar(&o.mode, "mode", "fair", "fair: what others leave too; strict: never more than the part")
 	f.IntVar(&o.priority, "priority", 0, "higher ones have the GPU first whenever it is handed on")
+	f.BoolVar(&o.preemptible, "preemptible", false, "run on what others leave: swapped out when they want it")
+	f.BoolVar(&o.lend, "lend", false, "while it is idle, others may have its memory: it is swapped out then")
 	f.StringVar(&o.name, "name", "", "name of the job (default that of the program)")
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for room; who asks first when there is some has it")
 	f.StringVar(&o.dir, "dir", "", "folder of the agent "+agentDirDefault)
@@ -85,6 +89,14 @@ func (o *runFlags) request(args []string) (agent.Request, error) {
 	r := agent.Request{Name: o.name, Devices: o.devices, Mode: o.mode, Priority: o.priority}
 	if r.Name == "" {
 		r.Name = filepath.Base(args[0])
+	}
+	switch {
+	case o.preemptible && o.lend:
+		return r, errors.New("--preemptible and --lend are both given: what has nothing of its own has nothing to lend")
+	case o.preemptible:
+		r.Policy = agent.Borrow
+	case o.lend:
+		r.Policy = agent.Lend
 	}
 	if o.gpu == "" && o.memory == "" {
 		return r, errors.New("no part of a GPU is asked for: write --gpu 0.25 or --gpu-memory 10Gi")
