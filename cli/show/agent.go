@@ -40,7 +40,7 @@ func (a Agent) Write(w io.Writer, p text.Palette) error {
 	for _, j := range a.Jobs {
 		for _, u := range j.Parts {
 			jobs.Add(j.ID, j.Name, strconv.Itoa(j.Leader), strconv.Itoa(u.Device), share(u.Compute), j.Mode, j.Policy,
-				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Memory)), quantity.Bytes(int64(u.Swapped)),
+				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Limit)), quantity.Bytes(int64(u.Swapped)),
 				time.Duration(u.Held).Round(time.Millisecond).String(), state(j, u), quantity.Age(max(0, a.Now.Sub(j.Began))))
 		}
 	}

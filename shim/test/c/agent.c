@@ -102,7 +102,7 @@ static void begin(struct container *c, char *spec)
 	c->rules->beat = now();
 	for (uint32_t d = 0; d < c->rules->devices; d++) {
 		struct weir_rule *r = &c->rules->device[d];
-		r->memory_limit = strtoull(memory, NULL, 0);
+		r->memory_limit = r->memory_promised = strtoull(memory, NULL, 0);
 		r->ordinal = d;
 		r->share = (uint32_t)atoi(part);
 		r->mode = d > 0 || strcmp(mode, "free") == 0 ? WEIR_FREE
