@@ -6,25 +6,25 @@ import (
 )
 
 // roster knows on which nodes of a pool pods of each shape run that somebody
-// may take.
+// may take. Nodes go by their place in the order of names.
 type roster struct {
 	read   int
 	shapes []*shape          // by key
-	on     map[*shape]*marks // the leaves
-	at     [][]*shape        // by leaf
+	on     map[*shape]*marks // the nodes
+	at     [][]*shape        // by node
 }
 
 // roster returns the repaired roster of p.
 func (e *Engine) roster(p *pool) *roster {
-	r := &p.roster
+	r, outlines := &p.roster, e.outlines(p)
 	if p.lostTrack(r.read, len(r.at)) {
 		*r = roster{on: map[*shape]*marks{}, at: make([][]*shape, len(p.nodes))}
 		for leaf := range p.nodes {
-			r.list(p.nodes[leaf])
+			r.list(p.nodes[leaf], outlines[leaf].rank)
 		}
 	} else {
 		for leaf := range p.changes.since(r.read) {
-			r.list(p.nodes[leaf])
+			r.list(p.nodes[leaf], outlines[leaf].rank)
 		}
 	}
 	r.read = p.changes.end()
@@ -32,22 +32,21 @@ func (e *Engine) roster(p *pool) *roster {
 }
 
 // list brings up to date what is known of n.
-func (r *roster) list(n *node) {
-	leaf := int32(n.leafAt)
-	for _, s := range r.at[leaf] {
-		r.on[s].drop(leaf)
+func (r *roster) list(n *node, rank int32) {
+	for _, s := range r.at[rank] {
+		r.on[s].drop(rank)
 	}
-	r.at[leaf] = r.at[leaf][:0]
+	r.at[rank] = r.at[rank][:0]
 	for _, h := range n.holders {
-		if h.w == nil || h.in&inFixed != 0 || slices.Contains(r.at[leaf], h.shape) {
+		if h.w == nil || h.in&inFixed != 0 || slices.Contains(r.at[rank], h.shape) {
 			continue
 		}
-		r.of(h.shape).add(leaf)
-		r.at[leaf] = append(r.at[leaf], h.shape)
+		r.of(h.shape).add(rank)
+		r.at[rank] = append(r.at[rank], h.shape)
 	}
 }
 
-// of returns the leaves of s.
+// of returns the nodes of s.
 func (r *roster) of(s *shape) *marks {
 	if r.on[s] == nil {
 		m := newMarks(len(r.at))
