@@ -21,14 +21,26 @@ build: ## Build bin/weir
 shim: ## Build the shim (bin/shim) and the simulated GPU driver (bin/sim); needs a C compiler
 	$(GO) run ./shim/build/put bin
 
+.PHONY: node
+node: build shim ## Build what weir up --real-node needs beside weir: kubelet, containerd (bin/node), the shim
+	$(GO) run ./cluster/realnode/build/put bin/node
+
 # IMAGE is what `make image` calls the image; DOCKER can be podman.
 IMAGE   ?= weir:$(VERSION)
 DOCKER  ?= docker
+# AGENT is what `make agent-image` calls that one.
+AGENT   ?= weir-agent:$(VERSION)
 
 .PHONY: image
 image: ## Build a container image (not exercised by the project's own checks)
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/image/weir ./cmd/weir
 	$(DOCKER) build -f Dockerfile -t $(IMAGE) bin/image
+
+.PHONY: agent-image
+agent-image: shim ## Build a container image of the node agent (not exercised by the project's own checks)
+	mkdir -p bin/agent && rm -rf bin/agent/shim && cp -r bin/shim bin/agent/
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/agent/weir ./cmd/weir
+	$(DOCKER) build -f Dockerfile.agent -t $(AGENT) bin/agent
 
 .PHONY: demo
 demo: build ## Build, start a cluster here and replay the openb trace on it
@@ -72,6 +84,18 @@ gpu-bundle: build shim ## Build what test/gpu/check takes to a machine with a GP
 .PHONY: bench-shim
 bench-shim: ## Measure what the shim costs and holds programs to, on a machine that is left alone
 	WEIR_MEASURE=yes $(GO) test ./shim/test -count 1 -v -run 'Share|Burst|Alone|Dies|Killed|Cost|TwoProcesses'
+
+.PHONY: bench-swap
+bench-swap: ## Measure how fast 1 GiB is swapped out and in, beside this machine's copies
+	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run SwapSpeed
+
+.PHONY: bench-thin
+bench-thin: ## Twelve programs of a quarter on one device, three at work at a time
+	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run 'Thin|OwnerWakesUp'
+
+.PHONY: kill-swap
+kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap (8 min)
+	$(GO) test ./test/machine -count 1 -timeout 60m -v -run KilledWhileSwapping -args -runs 540
 
 .PHONY: bench-node
 bench-node: build shim ## Share a simulated GPU between programs, and say what each had

@@ -11,9 +11,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
+	"github.com/weir-gpu/weir/cli/quantity"
 	"github.com/weir-gpu/weir/cli/show"
 	"github.com/weir-gpu/weir/node/client"
 )
@@ -25,12 +28,21 @@ type AgentOptions struct {
 	Shim     string // the folder of the shim's libraries
 	Driver   string // that of the driver's; "" to look for it
 	Metrics  string // address of /metrics; "" for none
+	Arena    uint64 // bytes of this machine's memory into which jobs may be swapped
+	Idle     time.Duration
 	Logger   *slog.Logger
+
+	Cluster *rest.Config // of the cluster that this machine is a node of; nil for none
+	Node    string       // the machine's name there
+	Root    string       // where the machine's files are: "/", or elsewhere for an agent in a container
+	Kubelet string       // the kubelet's folder
+	CDI     string       // the folder where the container runtime looks for devices
 }
 
 func (s *session) agent() *cobra.Command {
 	var o AgentOptions
-	var logFormat, logLevel string
+	var logFormat, logLevel, arena string
+	var kubernetes bool
 	c := &cobra.Command{
 		Use:   "agent",
 		Short: "Share the GPUs of this machine; needs no cluster",
@@ -38,9 +50,17 @@ func (s *session) agent() *cobra.Command {
 has its own part of a GPU's memory and time, with a wall around it. With
 --simulate the GPUs are simulated, which needs none.
 
+With --arena, memory of this machine is kept for jobs that are swapped out of a
+GPU's memory, by hand or because somebody else wants it: weir run --preemptible
+and --lend start such jobs.
+
+With --kubernetes the machine is a node of a cluster: the agent is its kubelet's
+DRA driver too. It publishes the GPUs, and gives containers what their claims were
+granted. weir install --agent-image prints what runs it so.
+
 Jobs go on when the agent ends, each with its own share; the next agent takes
 them over.`,
-		Example: `weir agent --simulate 1x80GiB
+		Example: `weir agent --simulate 1x80GiB --arena 8GiB
 weir run --gpu 0.25 -- python train.py
 weir top`,
 		Args: nothing,
@@ -50,11 +70,23 @@ weir top`,
 				return err
 			}
 			if o.Simulate != "" {
-				if err := checkSimulated(o.Simulate); err != nil {
+				if err := checkSimulated("--simulate", o.Simulate); err != nil {
 					return err
 				}
 			}
+			if arena != "" {
+				mib, err := quantity.ParseMemory(strings.TrimSuffix(arena, "B"))
+				if err != nil {
+					return refused("--arena: %s", err)
+				}
+				o.Arena = uint64(mib) << 20
+			}
 			o.Dir = cmp.Or(o.Dir, s.agentDir())
+			if kubernetes {
+				if err := s.joinCluster(&o); err != nil {
+					return err
+				}
+			}
 			if s.parts.Agent == nil {
 				return errMissingPart("the agent")
 			}
@@ -64,13 +96,33 @@ weir top`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.Simulate, "simulate", "", "GPUs to simulate, as COUNTxMEMORY: 1x80GiB, or 2x80GiB,1x40GiB")
+	f.StringVar(&arena, "arena", "", "memory of this machine for jobs that are swapped out, such as 8GiB (default none)")
+	f.DurationVar(&o.Idle, "idle", 5*time.Second, "after how long without work a job's memory may be lent")
 	f.StringVar(&o.Dir, "dir", "", "folder of the agent's sockets, and of what outlives it "+agentDirDefault)
 	f.StringVar(&o.Shim, "shim", "", "folder of the shim's libraries (default shim beside this program, then /usr/lib/weir/shim)")
 	f.StringVar(&o.Driver, "driver", "", "folder of the driver's libcuda.so.1 and libnvidia-ml.so.1 (default: where the loader finds them)")
 	f.StringVar(&o.Metrics, "metrics-address", "", "address of /metrics, such as :9400; empty for none")
+	f.BoolVar(&kubernetes, "kubernetes", false, "serve the kubelet of this machine, which is a node of a cluster")
+	f.StringVar(&o.Node, "node-name", "", "name of this machine in the cluster (default $NODE_NAME, then the host's name)")
+	f.StringVar(&o.Root, "root", "/", "where the machine's files are, for an agent in a container; the driver is looked for there")
+	f.StringVar(&o.Kubelet, "kubelet-dir", "/var/lib/kubelet", "the kubelet's folder")
+	f.StringVar(&o.CDI, "cdi-dir", "/var/run/cdi", "folder where the container runtime looks for devices")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
 	return c
+}
+
+// joinCluster finds out which cluster the machine is a node of.
+func (s *session) joinCluster(o *AgentOptions) (err error) {
+	if os.Getuid() != 0 {
+		return refused("--kubernetes is for root: the kubelet's folder is")
+	}
+	if o.Cluster, err = s.config().ClientConfig(); err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	o.Node = strings.ToLower(cmp.Or(o.Node, s.getenv("NODE_NAME"), host))
+	return err
 }
 
 const agentDirDefault = "(default $WEIR_AGENT, /run/weir for root, else one of your own)"
@@ -95,18 +147,18 @@ func (s *session) agentDir() string {
 var someDevices = regexp.MustCompile(`^([1-9][0-9]?)x[1-9][0-9]{0,5}([GM]iB?)$`)
 
 // checkSimulated returns what is wrong with devices such as 2x80GiB,1x40GiB.
-func checkSimulated(words string) error {
+func checkSimulated(flag, words string) error {
 	all := 0
 	for word := range strings.SplitSeq(words, ",") {
 		m := someDevices.FindStringSubmatch(word)
 		if m == nil {
-			return refused("--simulate: %q is no COUNTxMEMORY: write such as 1x80GiB or 2x80GiB,1x40GiB", word)
+			return refused("%s: %q is no COUNTxMEMORY: write such as 1x80GiB or 2x80GiB,1x40GiB", flag, word)
 		}
 		count, _ := strconv.Atoi(m[1]) // two digits
 		all += count
 	}
 	if all > 16 {
-		return refused("--simulate: %d devices are more than 16: write fewer", all)
+		return refused("%s: %d devices are more than 16: write fewer", flag, all)
 	}
 	return nil
 }

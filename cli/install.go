@@ -53,6 +53,8 @@ repeated: what people and Weir itself have set since stays.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.Image, "image", "", "image with the weir binary; required, as none is published yet")
+	f.StringVar(&o.AgentImage, "agent-image", "", "image with the node agent and the shim, for nodes labelled "+
+		install.AgentLabel+"=true; none unless said")
 	f.Int32Var(&o.Replicas, "replicas", 2, "how many run: one decides, all answer the webhook")
 	f.BoolVar(&apply, "apply", false, "apply to the cluster instead of printing")
 	out.addTo(c, "yaml", "json")
@@ -65,6 +67,8 @@ func checkInstall(o install.Options, apply bool, out output) error {
 		return refused("--image is missing: name an image with the weir binary; make image builds one")
 	case strings.ContainsAny(o.Image, " \t\n"):
 		return refused("--image %q is no image: write REGISTRY/NAME:TAG", o.Image)
+	case strings.ContainsAny(o.AgentImage, " \t\n"):
+		return refused("--agent-image %q is no image: write REGISTRY/NAME:TAG", o.AgentImage)
 	case o.Replicas < 1 || o.Replicas > 9:
 		return refused("--replicas %d is not a number of replicas: write 1 to 9", o.Replicas)
 	case apply && out.data():

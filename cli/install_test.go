@@ -12,7 +12,8 @@ import (
 // What weir install prints: the definitions of the kinds as they stand in
 // api/crds, and the rest as in the golden file.
 func TestInstallPrints(t *testing.T) {
-	code, out, stderr := newBench(t).run("install", "--image", "registry.example.com/weir:1")
+	code, out, stderr := newBench(t).run("install", "--image", "registry.example.com/weir:1", "--agent-image",
+		"registry.example.com/weir-agent:1")
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
@@ -33,7 +34,8 @@ func TestInstallPrints(t *testing.T) {
 	}
 	golden(t, "install.txt", out)
 
-	_, list, _ := newBench(t).run("install", "--image", "registry.example.com/weir:1", "-o", "json")
+	_, list, _ := newBench(t).run("install", "--image", "registry.example.com/weir:1", "--agent-image",
+		"registry.example.com/weir-agent:1", "-o", "json")
 	var read struct {
 		Kind  string
 		Items []any

@@ -113,6 +113,8 @@ func (sub *submission) flags(c *cobra.Command) {
 	f.BoolVar(&sub.preemptible, "preemptible", false,
 		"may borrow above the quota, and be taken back (default that of the kind)")
 	f.StringSliceVar(&sub.NodePools, "node-pool", nil, "node pools to use, in order of preference (default the project's)")
+	f.DurationVar(&sub.Runtime, "expected-runtime", 0,
+		"how long each pod is expected to run, such as 2h: where its project serves the shortest first")
 	f.DurationVar(&sub.MinRuntime, "min-runtime", 0, "how long it is left alone once it runs, such as 5m")
 	switch sub.kind {
 	case sched.Train:

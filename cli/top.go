@@ -25,7 +25,7 @@ const (
 
 func (s *session) top() *cobra.Command {
 	var out output
-	var once bool
+	var once, machine bool
 	var every time.Duration
 	c := &cobra.Command{
 		Use:   "top",
@@ -39,7 +39,7 @@ of this machine that weir agent shares.`,
 			if every < 100*time.Millisecond {
 				return refused("--every %s is too short: write 100ms or more", every)
 			}
-			if s.alone() {
+			if machine || s.alone() {
 				return s.topAgent(cmd.Context(), out)
 			}
 			if once || out.data() || !text.IsTerminal(s.out) {
@@ -49,6 +49,7 @@ of this machine that weir agent shares.`,
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "print once and end")
+	c.Flags().BoolVar(&machine, "machine", false, "show what this machine's agent shares, where there is a cluster too")
 	c.Flags().DurationVar(&every, "every", watchEvery, "pause between two looks")
 	out.addTo(c, "json", "yaml")
 	return c

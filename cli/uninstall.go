@@ -40,7 +40,7 @@ func (s *session) remove(ctx context.Context, all, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	manifest, err := manifestOf(install.Options{Image: "any", Replicas: 1})
+	manifest, err := manifestOf(install.Options{Image: "any", Replicas: 1, AgentImage: "any"})
 	if err != nil {
 		return err
 	}

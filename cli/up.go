@@ -21,6 +21,10 @@ type UpOptions struct {
 	Shaped bool   // any of these was asked for; else the nodes of an earlier run stay
 	Counts bool   // nodes have a device plugin and no exact devices
 
+	RealNode bool     // this machine is a node too, with containers
+	RealGPUs string   // its simulated GPUs, such as 1x80GiB
+	Images   []string // files with images for it
+
 	Replay string  // name of a trace, or ""
 	Speed  float64 // times as fast as it was
 	Exit   bool    // end when the replay has
@@ -46,8 +50,12 @@ It runs until Ctrl-C. In another terminal:
   export KUBECONFIG=~/.local/state/weir/default/kubeconfig
   weir top
 
-Where there is no other kubeconfig, weir finds that of the last cluster by itself.`,
-		Example: "weir up --replay openb\nweir up --nodes 100 --gpus 8 --model H100",
+Where there is no other kubeconfig, weir finds that of the last cluster by itself.
+
+With --real-node this machine is a node too: containers run on it, and share GPUs
+that are simulated, each held to its part. That is for root on Linux, and leaves
+nothing on the machine when it ends.`,
+		Example: "weir up --replay openb\nweir up --nodes 100 --gpus 8 --model H100\nsudo weir up --real-node",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Program = s.out, s.program
@@ -73,6 +81,9 @@ Where there is no other kubeconfig, weir finds that of the last cluster by itsel
 	f.IntVar(&o.GPUs, "gpus", 8, "GPUs of each node")
 	f.StringVar(&o.Model, "model", "H100", "model of the GPUs: a name such as H100 or A100, or a full product name")
 	f.BoolVar(&o.Counts, "count-nodes", false, "nodes with a vendor's device plugin: whole GPUs by number only")
+	f.BoolVar(&o.RealNode, "real-node", false, "let this machine be a node that runs containers; no other nodes unless asked for")
+	f.StringVar(&o.RealGPUs, "real-gpus", "1x80GiB", "simulated GPUs of that node, as COUNTxMEMORY")
+	f.StringArrayVar(&o.Images, "load", nil, "file with an image for that node, as docker save writes it; repeatable")
 	f.StringVar(&o.Replay, "replay", "",
 		"replay a production trace on its own nodes, in a fresh cluster: "+strings.Join(replays, ", "))
 	f.Float64Var(&o.Speed, "speed", 0, "replay so many times as fast as it was (default the trace's own choice)")
@@ -101,7 +112,15 @@ func (o *UpOptions) check(changed func(string) bool) error {
 	case o.Replay != "" && !slices.Contains(replays, o.Replay):
 		return refused("there is no trace %q: write --replay %s", o.Replay, strings.Join(replays, " or --replay "))
 	}
-	for _, flag := range []string{"nodes", "gpus", "model"} {
+	for _, flag := range []string{"real-gpus", "load"} {
+		if !o.RealNode && changed(flag) {
+			return refused("--%s is for a node that runs containers: add --real-node", flag)
+		}
+	}
+	if err := checkSimulated("--real-gpus", o.RealGPUs); err != nil {
+		return err
+	}
+	for _, flag := range []string{"nodes", "gpus", "model", "real-node"} {
 		if o.Replay != "" && changed(flag) {
 			return refused("--%s does not go with --replay, which brings its own nodes: leave one of the two out", flag)
 		}

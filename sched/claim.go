@@ -78,8 +78,8 @@ func (a *asker) survey(sv *survey, s *shape, enough int) bool {
 		return e.effort > 0 && len(sv.points) < enough
 	}
 	if b.sumLater > 0 {
-		for leaf, fit := range b.later {
-			if fit > 0 && !visit(a.pool.nodes[leaf]) {
+		for _, leaf := range e.byNames(a.pool) {
+			if b.later[leaf] > 0 && !visit(a.pool.nodes[leaf]) {
 				return len(sv.points) >= enough
 			}
 		}

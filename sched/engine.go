@@ -94,6 +94,7 @@ type Engine struct {
 	decides  uint64 // how often Decide was called
 	again    bool   // something started in this Decide is wanted by another
 	out      []Decision
+	arrived  int // pods told of since the last Decide: as many may start
 
 	waking   []*entry // scratch of copied
 	round    uint64   // grows with everything that a failed try may have missed
@@ -219,6 +220,7 @@ func (e *Engine) Decide(now Time) []Decision {
 		e.more = e.more || p.seen != p.hope
 	}
 	e.pay(unplanned)
+	e.arrived = 0
 	return e.out
 }
 

@@ -1,6 +1,9 @@
 package sched
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // rung is a leaf in a ladder: a heap of the leaves of one group, the best on top.
 // A tree keeps the tops of all its ladders side by side, since most questions are
@@ -29,6 +32,15 @@ var (
 // rung returns a leaf as it stands in a ladder.
 func (t *tree) rung(x int32) rung {
 	return rung{score: t.leaves[x].score, rank: t.leaves[x].rank, leaf: x}
+}
+
+// reserve makes room for n leaves, all of the first group: they have no other
+// where scores are not lazy.
+func (t *tree) reserve(n int) {
+	if len(t.ladders) == 0 {
+		t.ladders, t.tops = append(t.ladders, nil), append(t.tops, ground)
+	}
+	t.ladders[0] = slices.Grow(t.ladders[0], n)
 }
 
 // add puts a leaf at the end of its ladder, out of order.

@@ -77,15 +77,21 @@ func (l *lean) place(units []unit) []*holding {
 const leanSteps = 512
 
 // roomy returns nodes that will have room for the groups without taking from
-// anybody, as many as they may need.
+// anybody, as many as they may need: first those where they are charged least.
 func (a *asker) roomy(groups []group) []*node {
+	e := a.e
 	var out []*node
 	for _, g := range groups {
 		left := int64(len(g.pods))
-		for leaf, fit := range a.e.bounds(a.e.tree(g.shape, a.pool)).later {
-			if fit > 0 && left > 0 {
-				out = append(out, a.pool.nodes[leaf])
-				left -= fit
+		fits := e.bounds(e.tree(g.shape, a.pool)).later
+		floor := e.floorCharge(g.shape, a.pool)[0]
+		for _, dear := range []bool{false, true} {
+			for _, leaf := range e.byNames(a.pool) {
+				n := a.pool.nodes[leaf]
+				if fits[leaf] > 0 && left > 0 && (!g.shape.whole && e.chargeOn(g.shape, n) > floor) == dear {
+					out = append(out, n)
+					left -= fits[leaf]
+				}
 			}
 		}
 	}

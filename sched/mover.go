@@ -237,7 +237,7 @@ func (m *mover) exchange(from *holding) []relocation {
 	if s.moving {
 		return nil
 	}
-	r, outlines := e.roster(m.pool), e.outlines(m.pool)
+	r, outlines, names := e.roster(m.pool), e.outlines(m.pool), e.byNames(m.pool)
 	fixed := e.bounds(e.tree(s, m.pool)).fixed
 	for _, t := range r.shapes {
 		stays := e.slots(t, from.node, later, 1) > 0 && e.fits(t, from.node, nil)
@@ -247,7 +247,7 @@ func (m *mover) exchange(from *holding) []relocation {
 		e.effort--
 		on := r.on[t]
 		for rank := on.next(0); rank >= 0; rank = on.next(rank + 1) {
-			leaf := m.pool.byName[rank]
+			leaf := names[rank]
 			if fixed[leaf] == 0 || !e.couldReplace(s, t, &outlines[leaf]) {
 				continue
 			}

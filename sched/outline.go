@@ -59,6 +59,13 @@ func (p *pool) rankNodes() {
 	}
 }
 
+// byNames returns the indices of p's nodes in order of their names: what is
+// looked for goes by it, since nobody promises the order in which nodes appear.
+func (e *Engine) byNames(p *pool) []int32 {
+	e.outlines(p)
+	return p.byName
+}
+
 func (n *node) outline() outline {
 	if !n.open() {
 		return outline{cpu: -1, class: -1}

@@ -216,6 +216,9 @@ func (e *Engine) say(h *holding) {
 	if h.pod.aside != nil {
 		d.Action, d.HostMiB = Resume, h.pod.aside.mib
 	}
+	if e.out == nil {
+		e.out = make([]Decision, 0, max(e.arrived, 4))
+	}
 	e.out = append(e.out, d)
 }
 

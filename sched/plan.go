@@ -214,8 +214,8 @@ func (a *asker) lenders() []*account {
 }
 
 // settleOn places the groups' pods on the nodes, in their order, in view
-// later, and returns their holdings, put; nil when some do not fit or an owner
-// forbids it. It runs in a transaction that the caller ends.
+// later, and returns their holdings, put; nil when some do not fit where their
+// owners allow it. It runs in a transaction that the caller ends.
 func (a *asker) settleOn(nodes []*node, groups []group) []*holding {
 	e := a.e
 	var held []*holding
@@ -226,15 +226,18 @@ func (a *asker) settleOn(nodes []*node, groups []group) []*holding {
 			var h *holding
 			for ; at < len(nodes); at++ {
 				n := nodes[at]
-				if e.slots(g.shape, n, later, 1) > 0 && e.fits(g.shape, n, placements(held)) {
-					h = e.lay(p, g.shape, n, later)
+				if e.slots(g.shape, n, later, 1) == 0 || !e.fits(g.shape, n, placements(held)) {
+					continue
+				}
+				if h = e.lay(p, g.shape, n, later); h == nil {
+					return nil
+				}
+				if where, _ := a.acct.gate(h.charge, !a.w.Preemptible); where == nil {
 					break
 				}
+				h = nil // elsewhere it may be charged less
 			}
 			if h == nil {
-				return nil
-			}
-			if where, _ := a.acct.gate(h.charge, !a.w.Preemptible); where != nil {
 				return nil
 			}
 			e.put(h, inLater|inFixed)

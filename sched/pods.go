@@ -27,6 +27,7 @@ func (e *Engine) setPod(ev PodSet) error {
 	p = &pod{id: ev.Pod.ID, w: w, shape: s}
 	e.count(s, 1)
 	e.pods[p.id] = p
+	e.arrived++
 	at, _ := slices.BinarySearchFunc(w.pods, p, podCmp)
 	w.pods = slices.Insert(w.pods, at, p)
 	if !e.sit(p) {

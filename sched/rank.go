@@ -153,6 +153,11 @@ func (e *Engine) build(t *tree) {
 		return
 	}
 	e.offerAll(t)
+	offers := 0
+	for i := range t.leaves {
+		offers += b2i(t.leaves[i].score != noScore)
+	}
+	t.reserve(offers)
 	for i := range t.leaves {
 		if t.leaves[i].score != noScore {
 			t.add(int32(i))

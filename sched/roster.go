@@ -6,12 +6,12 @@ import (
 )
 
 // roster knows on which nodes of a pool pods of each shape run that somebody
-// may take.
+// may take. Nodes go by their place in the order of names.
 type roster struct {
 	read   int
 	shapes []*shape          // by key
-	on     map[*shape]*marks // the nodes, by rank in the pool; see outline
-	at     [][]*shape        // by leaf
+	on     map[*shape]*marks // the nodes
+	at     [][]*shape        // by node
 }
 
 // roster returns the repaired roster of p.
@@ -33,17 +33,16 @@ func (e *Engine) roster(p *pool) *roster {
 
 // list brings up to date what is known of n.
 func (r *roster) list(n *node, rank int32) {
-	here := &r.at[n.leafAt]
-	for _, s := range *here {
+	for _, s := range r.at[rank] {
 		r.on[s].drop(rank)
 	}
-	*here = (*here)[:0]
+	r.at[rank] = r.at[rank][:0]
 	for _, h := range n.holders {
-		if h.w == nil || h.in&inFixed != 0 || slices.Contains(*here, h.shape) {
+		if h.w == nil || h.in&inFixed != 0 || slices.Contains(r.at[rank], h.shape) {
 			continue
 		}
 		r.of(h.shape).add(rank)
-		*here = append(*here, h.shape)
+		r.at[rank] = append(r.at[rank], h.shape)
 	}
 }
 

@@ -44,6 +44,10 @@ func (a *asker) unit(h *holding) (unit, bool) {
 	if a.vainly(&u) {
 		return unit{}, false
 	}
+	if h.pod.state == promised && h.pod.round == a.e.decides { // not in the same breath: somebody stops for it
+		a.e.again = true
+		return unit{}, false
+	}
 	if h.pod.state == promised && !w.breaksWithout(w.booking) { // a place that is only promised costs nobody any work
 		u.held = w.booking.holdings
 		for _, x := range u.held {

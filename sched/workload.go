@@ -51,7 +51,7 @@ type pod struct {
 	state podState
 	hold  *holding
 	since Time
-	round uint64 // Engine.decides when it was started
+	round uint64 // Engine.decides when it was started, or promised its place
 	// grant is what a lost pod held, and wasLeaving whether it was being stopped.
 	grant      Grant
 	wasLeaving bool

@@ -105,6 +105,15 @@ CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *ptr, size_t bytes, CUmemoryPo
 	return allocate((struct request){ptr, bytes, pool, stream, true});
 }
 
+/* Frees an address that is not a pool's but a region's, when all work in the stream is done; false where it is not.
+ * What is captured is not freed now. */
+static bool free_region(CUdeviceptr ptr, CUstream stream, bool second_form, CUresult *result)
+{
+	struct self *self = real_depth == 0 ? self_member() : NULL;
+	return self != NULL && self->arena.at != NULL && !queue_captured(&self->queue, stream, second_form) &&
+	       regions_free(self, ptr, result);
+}
+
 /* Frees an address by `call` if a pool gave it. */
 #define FREE_ASYNC(ptr, call) \
 	({ \
@@ -121,16 +130,29 @@ CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *ptr, size_t bytes, CUmemoryPo
 
 CUresult cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 {
+	CUresult r;
+
+	if (free_region(ptr, stream, false, &r))
+		return r;
 	return FREE_ASYNC(ptr, MEMORY_FREE(allocations, ptr, REAL(cuMemFreeAsync, ptr, stream)));
 }
 
 CUresult cuMemFreeAsync_ptsz(CUdeviceptr ptr, CUstream stream)
 {
+	CUresult r;
+
+	if (free_region(ptr, stream, true, &r))
+		return r;
 	return FREE_ASYNC(ptr, MEMORY_FREE(allocations, ptr, REAL(cuMemFreeAsync_ptsz, ptr, stream)));
 }
 
 CUresult cuMemFree_v2(CUdeviceptr ptr)
 {
+	struct self *self = real_depth == 0 ? self_member() : NULL;
+	CUresult r;
+
+	if (self != NULL && self->arena.at != NULL && regions_free(self, ptr, &r))
+		return r;
 	return FREE_ASYNC(ptr, MEMORY_FREE(allocations, ptr, REAL(cuMemFree_v2, ptr)));
 }
 

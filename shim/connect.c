@@ -63,36 +63,42 @@ static bool send_hello(int fd, const struct pages *had)
 	struct iovec data = {&m, sizeof m};
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
 	} control = {0};
 	struct msghdr h = {.msg_iov = &data, .msg_iovlen = 1};
 
+	if (self_driver.adopted == NULL)
+		strcpy(m.text, WEIR_ONLY_LOOKS);
 	if (had != NULL) {
+		int fds[2] = {had->cells_fd, had->arena_fd};
+		size_t bytes = had->arena_fd >= 0 ? sizeof fds : sizeof fds[0];
 		m.cell = had->cell + 1;
 		h.msg_control = &control;
-		h.msg_controllen = sizeof control;
+		h.msg_controllen = CMSG_SPACE(bytes);
 		struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &had->cells_fd, sizeof(int));
+		c->cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(c), fds, bytes);
 	}
 	return sendmsg(fd, &h, MSG_NOSIGNAL) == (ssize_t)sizeof m;
 }
 
-/* Reads one message and up to two descriptors; those not given are -1. */
-static bool receive(int fd, struct weir_message *m, int fds[2])
+#define GIVEN 3
+
+/* Reads one message and the descriptors that come with it; those not given are -1. */
+static bool receive(int fd, struct weir_message *m, int fds[GIVEN])
 {
 	struct iovec data = {m, sizeof *m};
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		char bytes[CMSG_SPACE(GIVEN * sizeof(int))];
 	} control = {0};
 	struct msghdr h = {
 		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	ssize_t n;
 
-	fds[0] = fds[1] = -1;
+	fds[0] = fds[1] = fds[2] = -1;
 	do
 		n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -100,7 +106,7 @@ static bool receive(int fd, struct weir_message *m, int fds[2])
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t bytes = c->cmsg_len - CMSG_LEN(0);
-		memcpy(fds, CMSG_DATA(c), bytes < 2 * sizeof(int) ? bytes : 2 * sizeof(int));
+		memcpy(fds, CMSG_DATA(c), bytes < GIVEN * sizeof(int) ? bytes : GIVEN * sizeof(int));
 	}
 	return n == (ssize_t)sizeof *m;
 }
@@ -115,7 +121,7 @@ static void *map(int fd, size_t size, int protection)
 }
 
 /* Maps what came with a welcome; NULL when it is not what was promised. */
-static struct pages *open_pages(const struct weir_message *m, const int fds[2])
+static struct pages *open_pages(const struct weir_message *m, const struct pages *had, const int fds[GIVEN])
 {
 	const struct weir_rules *rules = map(fds[0], sizeof *rules, PROT_READ);
 	struct weir_cells *cells = map(fds[1], sizeof *cells, PROT_READ | PROT_WRITE);
@@ -126,14 +132,17 @@ static struct pages *open_pages(const struct weir_message *m, const int fds[2])
 		p = malloc(sizeof *p);
 	if (p != NULL) {
 		*p = (struct pages){.rules = rules, .cells = cells, .cell = m->cell, .cells_fd = move_high(fds[1])};
+		/* The first arena stays, and its descriptor is never closed: by it this process has its name there. */
+		p->arena_fd = had != NULL && had->arena_fd >= 0 ? had->arena_fd : fds[2] < 0 ? -1 : move_high(fds[2]);
 		return p;
 	}
 	if (rules != NULL)
 		munmap((void *)rules, sizeof *rules);
 	if (cells != NULL)
 		munmap(cells, sizeof *cells);
-	if (fds[1] >= 0)
-		close(fds[1]);
+	for (int i = 1; i < GIVEN; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	return NULL;
 }
 
@@ -141,7 +150,7 @@ enum connect_result connect_agent(const struct pages *had, struct connection *ou
 {
 	enum connect_result result;
 	struct weir_message m = {0};
-	int fds[2];
+	int fds[GIVEN];
 	int fd = dial(connect_path(), &result);
 
 	if (fd < 0)
@@ -154,7 +163,7 @@ enum connect_result connect_agent(const struct pages *had, struct connection *ou
 	m.text[sizeof m.text - 1] = 0;
 	snprintf(out->text, sizeof out->text, "%s", m.text);
 	if (m.type == WEIR_WELCOME) {
-		out->pages = open_pages(&m, fds);
+		out->pages = open_pages(&m, had, fds);
 		if (out->pages != NULL)
 			result = CONNECT_WELCOME;
 		else

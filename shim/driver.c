@@ -37,7 +37,7 @@ static uint64_t tick(struct self *self)
 	return again < RECOUNT_EVERY ? again : RECOUNT_EVERY;
 }
 
-const struct self_driver self_driver = {uuid, tick};
+const struct self_driver self_driver = {uuid, tick, swap_adopt};
 
 CUresult cuInit(unsigned int flags)
 {
@@ -78,11 +78,16 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **fn, int version, cuuint6
 	({ \
 		struct self *destroy_self = holder(); \
 		CUcontext destroy_ctx = (ctx); \
-		if (destroy_self != NULL && destroy_ctx != NULL) \
+		if (destroy_self != NULL && destroy_ctx != NULL) { \
 			queue_freeze(&destroy_self->queue, destroy_ctx); \
+			pthread_mutex_lock(&destroy_self->regions.lock); \
+		} \
 		CUresult destroy_result = (call); \
 		if (destroy_self != NULL && destroy_ctx != NULL) { \
 			bool destroy_gone = destroy_result == CUDA_SUCCESS && (gone); \
+			if (destroy_gone) \
+				regions_context_gone(destroy_self, destroy_ctx); \
+			pthread_mutex_unlock(&destroy_self->regions.lock); \
 			queue_thaw(&destroy_self->queue, destroy_ctx, destroy_gone); \
 			if (destroy_gone) \
 				memory_context_gone(destroy_self, destroy_ctx); \
@@ -171,8 +176,11 @@ CUresult cuStreamDestroy_v2(CUstream stream)
 #define BEGIN_CAPTURE(call) \
 	({ \
 		struct self *begin_self = holder(); \
-		if (begin_self != NULL) \
+		if (begin_self != NULL) { \
+			swap_enter(begin_self); \
 			queue_before_capture(&begin_self->queue); \
+			swap_leave(begin_self); \
+		} \
 		CUresult begin_result = (call); \
 		if (begin_self != NULL && begin_result != CUDA_SUCCESS) \
 			atomic_fetch_sub(&begin_self->queue.captures, 1); \

@@ -70,6 +70,8 @@ bool gate_open(struct self *self, uint32_t device)
 	struct view v = view_of(self, device);
 	struct gate *g = &self->gate[device];
 
+	if (swap_closed(self))
+		return false;
 	if (v.rule->mode == WEIR_FREE)
 		return true;
 	uint32_t gate = atomic_load(&v.rule->gate);
@@ -143,6 +145,10 @@ void gate_wait(struct self *self, uint32_t device)
 	uint64_t asked = 0;
 	uint32_t asked_at = 0;
 
+	if (swap_closed(self)) {
+		swap_wait(self);
+		return;
+	}
 	atomic_fetch_add(&g->waiting, 1);
 	for (;;) {
 		struct view v = view_of(self, device);
@@ -160,6 +166,8 @@ void gate_wait(struct self *self, uint32_t device)
 			asked_at = gate;
 		}
 		futex_wait(&v.rule->gate, gate, wait);
+		if (swap_closed(self))
+			break; /* it is to wait for its memory, and wants nothing of the device until then */
 	}
 	if (atomic_fetch_sub(&g->waiting, 1) == 1)
 		atomic_store(&view_of(self, device).use->hungry, 0);

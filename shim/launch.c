@@ -90,7 +90,7 @@ CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *list, unsigned
 		if (s != NULL)
 			queue_leave(self, s, &l, true);
 	}
-	return REAL(cuLaunchCooperativeKernelMultiDevice, list, count, flags);
+	return RESIDENT(REAL(cuLaunchCooperativeKernelMultiDevice, list, count, flags));
 }
 
 /* The launches of old: blocks were set before, and the stream is the default one. */

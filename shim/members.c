@@ -1,4 +1,5 @@
 /* What a process that the agent holds asks of itself: which rule is of which device, and messages. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -59,13 +60,24 @@ void self_wake(struct self *self)
 		return; /* it is awake already */
 }
 
-void self_send(struct self *self, uint32_t type, uint32_t device, uint32_t lease)
+static void deliver(struct self *self, struct weir_message *m)
 {
-	struct weir_message m = {.type = type, .device = device, .lease = lease};
-
-	m.cell = atomic_load(&self->pages)->cell;
+	m->cell = atomic_load(&self->pages)->cell;
 	pthread_mutex_lock(&self->hello);
-	if (self->connected && send(self->socket, &m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (self->connected && send(self->socket, m, sizeof *m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		self_debug("a message to the agent was lost");
 	pthread_mutex_unlock(&self->hello);
+}
+
+void self_send(struct self *self, uint32_t type, uint32_t device, uint32_t lease)
+{
+	deliver(self, &(struct weir_message){.type = type, .device = device, .lease = lease});
+}
+
+void self_tell(struct self *self, uint32_t type, uint32_t lease, const char *text)
+{
+	struct weir_message m = {.type = type, .lease = lease};
+
+	snprintf(m.text, sizeof m.text, "%s", text);
+	deliver(self, &m);
 }

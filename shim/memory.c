@@ -29,14 +29,42 @@ bool memory_holder(struct holder *h)
 	return held;
 }
 
+#define PATIENCE 2000000000ull
+
+bool memory_again(struct self *self, CUresult result, struct patience *p)
+{
+	struct timespec pause = {0, 1000000};
+
+	if (result != CUDA_ERROR_OUT_OF_MEMORY || !atomic_load(&self->swap.on))
+		return false;
+	if (p->since == 0)
+		p->since = self_now();
+	if (self_now() - p->since > PATIENCE)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
 bool memory_reserve(const struct holder *h, uint64_t bytes)
 {
+	swap_enter(h->self);
+	swap_leave(h->self);
 	if (ledger_reserve(&h->self->ledger, h->rule, bytes))
 		return true;
 	if (!pools_any(h->self))
 		return false;
 	pools_recount(h->self, true);
 	return ledger_reserve(&h->self->ledger, h->rule, bytes);
+}
+
+bool memory_reserve_swappable(const struct holder *h, uint64_t bytes)
+{
+	if (ledger_reserve_swappable(&h->self->ledger, h->rule, bytes))
+		return true;
+	if (!pools_any(h->self))
+		return false;
+	pools_recount(h->self, true);
+	return ledger_reserve_swappable(&h->self->ledger, h->rule, bytes);
 }
 
 bool memory_correct(const struct holder *h, uint64_t reserved, uint64_t real_bytes)
@@ -68,9 +96,15 @@ CUresult cuMemAlloc_v2(CUdeviceptr *ptr, size_t bytes)
 
 	if (ptr == NULL || bytes == 0 || !memory_holder(&h))
 		return REAL(cuMemAlloc_v2, ptr, bytes);
+	if (h.self->arena.at != NULL)
+		return regions_alloc(&h, bytes, ptr);
 	if (!memory_reserve(&h, bytes))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult r = REAL(cuMemAlloc_v2, ptr, bytes);
+	struct patience patience = {0};
+	CUresult r;
+	do
+		r = REAL(cuMemAlloc_v2, ptr, bytes);
+	while (memory_again(h.self, r, &patience));
 	if (r == CUDA_SUCCESS)
 		memory_remember(&h, *ptr, bytes);
 	else
@@ -94,6 +128,27 @@ CUresult cuMemAllocManaged(CUdeviceptr *ptr, size_t bytes, unsigned int flags)
 	return r;
 }
 
+/* Rows of memory that can be swapped begin at multiples of this, which suits every device. */
+#define PITCH 512u
+
+static CUresult swappable_pitch(const struct holder *h, CUdeviceptr *ptr, size_t *pitch, size_t width, size_t height,
+				unsigned int element)
+{
+	size_t row, bytes;
+
+	if (element != 4 && element != 8 && element != 16)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (__builtin_add_overflow(width, (size_t)PITCH - 1, &row))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	row -= row % PITCH;
+	if (__builtin_mul_overflow(row, height, &bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult r = regions_alloc(h, bytes, ptr);
+	if (r == CUDA_SUCCESS)
+		*pitch = row;
+	return r;
+}
+
 /* The pitch is the driver's choice: what it is too long for is undone. */
 CUresult cuMemAllocPitch_v2(CUdeviceptr *ptr, size_t *pitch, size_t width, size_t height, unsigned int element)
 {
@@ -102,6 +157,8 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *ptr, size_t *pitch, size_t width, size_
 
 	if (ptr == NULL || pitch == NULL || width == 0 || height == 0 || !memory_holder(&h))
 		return REAL(cuMemAllocPitch_v2, ptr, pitch, width, height, element);
+	if (h.self->arena.at != NULL)
+		return swappable_pitch(&h, ptr, pitch, width, height, element);
 	if (__builtin_mul_overflow(width, height, &least) || !memory_reserve(&h, least))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	CUresult r = REAL(cuMemAllocPitch_v2, ptr, pitch, width, height, element);

@@ -20,8 +20,19 @@ bool memory_holder(struct holder *holder);
 /* The same where the device is given. */
 bool memory_holder_of(struct holder *holder, CUdevice device);
 
-/* Reserves bytes, if need be after memory pools were trimmed. */
+/* Reserves bytes of memory that stays where it is, if need be after memory pools were trimmed. It waits until the
+ * container's memory is on the device. */
 bool memory_reserve(const struct holder *holder, uint64_t bytes);
+
+/* The same for memory that can be swapped. Its caller has seen to the waiting. */
+bool memory_reserve_swappable(const struct holder *holder, uint64_t bytes);
+
+/* What somebody else has been told to give up, or has died with, the driver may have a moment later than it should:
+ * whether to ask it again, after a pause. */
+struct patience {
+	uint64_t since;
+};
+bool memory_again(struct self *self, CUresult result, struct patience *patience);
 
 /* What has been reserved turns out to be `real` bytes: reserves the rest, or gives back. False when it does not fit. */
 bool memory_correct(const struct holder *holder, uint64_t reserved, uint64_t real);

@@ -67,7 +67,7 @@ static bool uuid(int ordinal, uint8_t out[16])
 	       nvml.uuid(device, text, sizeof text) == NVML_SUCCESS && parse_uuid(text, out);
 }
 
-const struct self_driver self_driver = {uuid, NULL};
+const struct self_driver self_driver = {uuid, NULL, NULL};
 
 /* Whose limit is shown for the device; false when it is the device itself that is. */
 static bool limits(nvmlDevice_t device, uint64_t *limit, uint64_t *used)

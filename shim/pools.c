@@ -125,6 +125,8 @@ CUresult pools_take(struct self *self, CUmemoryPool handle, CUdevice device, uin
 {
 	uint64_t growth;
 
+	swap_enter(self);
+	swap_leave(self);
 	pthread_mutex_lock(&self->pools.lock);
 	struct pool *p = find(&self->pools, handle, device);
 	if (p == NULL)

@@ -1,6 +1,7 @@
 /*
  * Says which devices a driver has: a line for each, its fields between tabs:
- * index, UUID, bytes of memory that programs may have, name. The agent runs it
+ * index, UUID, bytes of memory that programs may have, name. One that the
+ * driver knows and cannot speak of is left out: it is broken. The agent runs it
  * with the path of NVML, so that it need not be linked with C itself.
  */
 #include <dlfcn.h>
@@ -72,8 +73,10 @@ int main(int argc, char **argv)
 		unsigned long long bytes;
 		if (failed("nvmlDeviceGetHandleByIndex", handle(i, &d)) ||
 		    failed("nvmlDeviceGetName", name(d, called, sizeof called)) ||
-		    failed("nvmlDeviceGetUUID", uuid(d, id, sizeof id)) || !usable(d, &bytes))
-			return 1;
+		    failed("nvmlDeviceGetUUID", uuid(d, id, sizeof id)) || !usable(d, &bytes)) {
+			fprintf(stderr, "device %u is broken\n", i);
+			continue;
+		}
 		printf("%u\t%s\t%llu\t%s\n", i, id, bytes, called);
 	}
 	return 0;

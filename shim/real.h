@@ -15,6 +15,32 @@ CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgra
 				     size_t count, CUstreamCaptureMode mode);
 CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const CUgraphNode *dependencies,
 					  const void *edges, size_t count, CUstreamCaptureMode mode);
+/* Not in abi, as the simulated driver has none of these. A copy of three dimensions is described by a struct
+ * that is none of our business. */
+CUresult cuMemcpy3D_v2(const void *c);
+CUresult cuMemcpy3D_v2_ptds(const void *c);
+CUresult cuMemcpy3DAsync_v2(const void *c, CUstream s);
+CUresult cuMemcpy3DAsync_v2_ptsz(const void *c, CUstream s);
+CUresult cuMemcpyDtoA_v2(CUarray dst, size_t offset, CUdeviceptr src, size_t bytes);
+CUresult cuMemcpyDtoA_v2_ptds(CUarray dst, size_t offset, CUdeviceptr src, size_t bytes);
+CUresult cuMemcpyAtoD_v2(CUdeviceptr dst, CUarray src, size_t offset, size_t bytes);
+CUresult cuMemcpyAtoD_v2_ptds(CUdeviceptr dst, CUarray src, size_t offset, size_t bytes);
+CUresult cuMemsetD2D16_v2(CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height);
+CUresult cuMemsetD2D16_v2_ptds(CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height);
+CUresult cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int value, size_t width, size_t height);
+CUresult cuMemsetD2D32_v2_ptds(CUdeviceptr dst, size_t pitch, unsigned int value, size_t width, size_t height);
+CUresult cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned char value, size_t width, size_t height,
+			   CUstream s);
+CUresult cuMemsetD2D8Async_ptsz(CUdeviceptr dst, size_t pitch, unsigned char value, size_t width, size_t height,
+			   CUstream s);
+CUresult cuMemsetD2D16Async(CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height,
+			   CUstream s);
+CUresult cuMemsetD2D16Async_ptsz(CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height,
+			   CUstream s);
+CUresult cuMemsetD2D32Async(CUdeviceptr dst, size_t pitch, unsigned int value, size_t width, size_t height,
+			   CUstream s);
+CUresult cuMemsetD2D32Async_ptsz(CUdeviceptr dst, size_t pitch, unsigned int value, size_t width, size_t height,
+			   CUstream s);
 #pragma GCC visibility pop
 
 /* Each of these is defined by the shim, under the same name. */
@@ -28,6 +54,9 @@ CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const 
 	X(cuMemAllocPitch_v2) \
 	X(cuMemAllocManaged) \
 	X(cuMemFree_v2) \
+	X(cuMemGetAddressRange_v2) \
+	X(cuPointerGetAttribute) \
+	X(cuPointerGetAttributes) \
 	X(cuArrayCreate_v2) \
 	X(cuArray3DCreate_v2) \
 	X(cuArrayDestroy) \
@@ -87,7 +116,65 @@ CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const 
 	X(cuLaunchGrid) \
 	X(cuLaunchGridAsync) \
 	X(cuGraphLaunch) \
-	X(cuGraphLaunch_ptsz)
+	X(cuGraphLaunch_ptsz) \
+	X(cuMemcpy) \
+	X(cuMemcpy_ptds) \
+	X(cuMemcpyAsync) \
+	X(cuMemcpyAsync_ptsz) \
+	X(cuMemcpyHtoD_v2) \
+	X(cuMemcpyHtoD_v2_ptds) \
+	X(cuMemcpyDtoH_v2) \
+	X(cuMemcpyDtoH_v2_ptds) \
+	X(cuMemcpyDtoD_v2) \
+	X(cuMemcpyDtoD_v2_ptds) \
+	X(cuMemcpyHtoDAsync_v2) \
+	X(cuMemcpyHtoDAsync_v2_ptsz) \
+	X(cuMemcpyDtoHAsync_v2) \
+	X(cuMemcpyDtoHAsync_v2_ptsz) \
+	X(cuMemcpyDtoDAsync_v2) \
+	X(cuMemcpyDtoDAsync_v2_ptsz) \
+	X(cuMemcpyPeer) \
+	X(cuMemcpyPeer_ptds) \
+	X(cuMemcpyPeerAsync) \
+	X(cuMemcpyPeerAsync_ptsz) \
+	X(cuMemcpy2D_v2) \
+	X(cuMemcpy2D_v2_ptds) \
+	X(cuMemcpy2DUnaligned_v2) \
+	X(cuMemcpy2DUnaligned_v2_ptds) \
+	X(cuMemcpy2DAsync_v2) \
+	X(cuMemcpy2DAsync_v2_ptsz) \
+	X(cuMemcpy3D_v2) \
+	X(cuMemcpy3D_v2_ptds) \
+	X(cuMemcpy3DAsync_v2) \
+	X(cuMemcpy3DAsync_v2_ptsz) \
+	X(cuMemcpyDtoA_v2) \
+	X(cuMemcpyDtoA_v2_ptds) \
+	X(cuMemcpyAtoD_v2) \
+	X(cuMemcpyAtoD_v2_ptds) \
+	X(cuMemsetD8_v2) \
+	X(cuMemsetD8_v2_ptds) \
+	X(cuMemsetD16_v2) \
+	X(cuMemsetD16_v2_ptds) \
+	X(cuMemsetD32_v2) \
+	X(cuMemsetD32_v2_ptds) \
+	X(cuMemsetD2D8_v2) \
+	X(cuMemsetD2D8_v2_ptds) \
+	X(cuMemsetD2D16_v2) \
+	X(cuMemsetD2D16_v2_ptds) \
+	X(cuMemsetD2D32_v2) \
+	X(cuMemsetD2D32_v2_ptds) \
+	X(cuMemsetD8Async) \
+	X(cuMemsetD8Async_ptsz) \
+	X(cuMemsetD16Async) \
+	X(cuMemsetD16Async_ptsz) \
+	X(cuMemsetD32Async) \
+	X(cuMemsetD32Async_ptsz) \
+	X(cuMemsetD2D8Async) \
+	X(cuMemsetD2D8Async_ptsz) \
+	X(cuMemsetD2D16Async) \
+	X(cuMemsetD2D16Async_ptsz) \
+	X(cuMemsetD2D32Async) \
+	X(cuMemsetD2D32Async_ptsz)
 
 /* The shim calls these. */
 #define WEIR_CALLED(X) \
@@ -97,6 +184,11 @@ CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const 
 	X(cuCtxGetDevice) \
 	X(cuCtxPushCurrent_v2) \
 	X(cuCtxPopCurrent_v2) \
+	X(cuCtxSynchronize) \
+	X(cuMemAddressReserve) \
+	X(cuMemAddressFree) \
+	X(cuMemSetAccess) \
+	X(cuMemHostRegister_v2) \
 	X(cuDevicePrimaryCtxGetState) \
 	X(cuArrayGetMemoryRequirements) \
 	X(cuMipmappedArrayGetMemoryRequirements) \

@@ -26,14 +26,14 @@ static struct self *me;
  * These lie in memory that a fork does not wipe. */
 static struct {
 	pid_t pid;
-	int socket, wake, cells_fd;
-} inherited = {0, -1, -1, -1};
+	int socket, wake, cells_fd, arena_fd;
+} inherited = {0, -1, -1, -1, -1};
 
 static void close_inherited(void)
 {
 	if (inherited.pid == 0 || inherited.pid == getpid())
 		return;
-	int fds[] = {inherited.socket, inherited.wake, inherited.cells_fd};
+	int fds[] = {inherited.socket, inherited.wake, inherited.cells_fd, inherited.arena_fd};
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -106,8 +106,11 @@ static void adopt(struct self *self, const struct connection *c)
 	inherited.socket = c->socket;
 	inherited.wake = self->wake;
 	inherited.cells_fd = c->pages->cells_fd;
+	inherited.arena_fd = c->pages->arena_fd;
 	self->connected = true;
 	atomic_store(&self->pages, c->pages);
+	if (self_driver.adopted)
+		self_driver.adopted(self, c->pages);
 }
 
 /* The agent says nothing after its welcome: what can be read is the end of the connection. */
@@ -174,16 +177,17 @@ static void *help(void *arg)
 	return NULL;
 }
 
-/* The driver ends after us, as it is our dependency: from here on, the helper thread is not to be found in it. */
+/* The driver ends after us, as it is our dependency: from here on, no thread of ours is to be found in it. */
 __attribute__((destructor)) static void end(void)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec++;
 	pthread_mutex_timedlock(&me->ticking, &until);
+	pthread_mutex_timedlock(&me->swap.moving, &until);
 }
 
-static void start_helper(struct self *self)
+bool self_thread(void *(*body)(void *), struct self *self)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -194,10 +198,10 @@ static void start_helper(struct self *self)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attributes, help, self) != 0)
-		self_complain("no thread could be started: leases are given back late");
+	bool started = pthread_create(&thread, &attributes, body, self) == 0;
 	pthread_attr_destroy(&attributes);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
 }
 
 static enum connect_result find_agent(struct connection *c)
@@ -238,7 +242,8 @@ static int hello(struct self *self)
 	/* What threads remember of a parent is not of this generation. */
 	atomic_store(&self->queue.generation, (uint32_t)getpid() << 10);
 	adopt(self, &c);
-	start_helper(self);
+	if (!self_thread(help, self))
+		self_complain("no thread could be started: leases are given back late");
 	self_debug("cell %u of the container at %s", c.pages->cell, connect_path());
 	return SELF_MEMBER;
 }

@@ -10,10 +10,13 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "arena.h"
 #include "gate.h"
 #include "ledger.h"
 #include "pools.h"
 #include "queue.h"
+#include "regions.h"
+#include "swap.h"
 #include "table.h"
 #include "wire.h"
 
@@ -31,6 +34,7 @@ struct pages {
 	struct weir_cells *cells;
 	uint32_t cell;
 	int cells_fd; /* is offered to an agent that comes back */
+	int arena_fd; /* so is this; -1 where there is none */
 };
 
 struct self {
@@ -51,6 +55,9 @@ struct self {
 	struct pools pools;
 	struct gate gate[WEIR_DEVICES];
 	struct queue queue;
+	struct arena arena;
+	struct regions regions;
+	struct swap swap;
 };
 
 /* This process, if an agent holds it; NULL if it is free. */
@@ -67,6 +74,10 @@ void self_wake(struct self *self);
 
 /* Sends a message, if there is an agent; what cannot be sent is lost. */
 void self_send(struct self *self, uint32_t type, uint32_t device, uint32_t lease);
+void self_tell(struct self *self, uint32_t type, uint32_t lease, const char *text);
+
+/* Starts a thread that no signal of the program's arrives in. */
+bool self_thread(void *(*body)(void *), struct self *self);
 
 /* Whether the agent lives: the connection stands, and it beats. */
 bool self_agent_alive(struct self *self, const struct weir_rules *rules, uint64_t now);
@@ -81,6 +92,8 @@ struct self_driver {
 	bool (*uuid)(int ordinal, uint8_t uuid[16]);
 	/* Called by the helper thread; it answers in how many nanoseconds it should be called again, or UINT64_MAX. */
 	uint64_t (*tick)(struct self *self);
+	/* Called when an agent has given its rules. Who has none of this takes no memory, and says so in its hello. */
+	void (*adopted)(struct self *self, const struct pages *pages);
 };
 extern const struct self_driver self_driver;
 

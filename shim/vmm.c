@@ -71,6 +71,12 @@ static CUresult refer(CUresult r, const CUmemGenericAllocationHandle *handle)
 
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *address)
 {
+	struct self *self = real_depth == 0 ? self_member() : NULL;
+	struct allocation ours;
+
+	/* Memory of cuMemAlloc has no handle, as far as a program knows. */
+	if (self != NULL && self->arena.at != NULL && regions_find(self, (CUdeviceptr)(uintptr_t)address, &ours))
+		return CUDA_ERROR_INVALID_VALUE;
 	return refer(REAL(cuMemRetainAllocationHandle, handle, address), handle);
 }
 

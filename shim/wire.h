@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define WEIR_MAGIC 0x52494557u /* "WEIR" */
-#define WEIR_VERSION 1u
+#define WEIR_VERSION 2u
 #define WEIR_DEVICES 16
 #define WEIR_CELLS 256
 
@@ -35,7 +35,10 @@ enum weir_mode {
 
 /* One device, as the container may use it. */
 struct weir_rule {
-	uint64_t memory_limit; /* of all processes of the container together */
+	/* Of all processes of the container together. The agent raises it while others leave more, and lowers it; it
+	 * reads the cells after that, and whoever reserves says what it wants before it reads this: so both know of
+	 * what was taken meanwhile. */
+	_Atomic uint64_t memory_limit;
 	uint32_t ordinal;      /* the device's number at the driver; where uuid is zero */
 	uint32_t share;        /* thousandths */
 	uint32_t mode;         /* enum weir_mode */
@@ -48,15 +51,23 @@ struct weir_rule {
 	uint64_t turn_period, turn_offset, turn_length;
 	/* The device, whatever number CUDA_VISIBLE_DEVICES gives it in a process. */
 	uint8_t uuid[16];
-	uint64_t reserved[7];
+	/* Where memory can be swapped: such as cannot is taken only while all together is within this. */
+	uint64_t memory_promised;
+	uint64_t reserved[6];
 };
+
+/* What a container is told of its memory: flags of weir_rules. */
+#define WEIR_MOVES 1u         /* place may change */
+#define WEIR_SWAPPABLE 2u     /* there is an arena: memory that can be swapped is taken so that it can */
 
 struct weir_rules {
 	uint32_t magic, version;
 	uint32_t devices;             /* rules in use */
 	uint32_t idle_after;          /* microseconds without a launch after which a lease is given back */
 	_Atomic uint64_t beat;        /* when the agent was last alive; dead after WEIR_DEAD_AFTER */
-	uint64_t reserved[5];
+	_Atomic uint32_t place;       /* A futex word: where all of its memory is to be: with the host where odd. Grows with each change */
+	uint32_t flags;
+	uint64_t reserved[4];
 	struct weir_rule device[WEIR_DEVICES];
 	_Atomic uint8_t live[WEIR_CELLS]; /* cells that count: those of processes that have not ended */
 };
@@ -76,14 +87,60 @@ struct weir_use {
 	_Atomic uint32_t ended;
 	_Atomic uint32_t hungry;   /* it waits for a lease */
 	uint32_t reserved;
+	_Atomic uint64_t swappable; /* of charged: what can be swapped out */
+	_Atomic uint64_t swapped;   /* of that: what is with the host, and takes nothing of the device */
 };
 
 struct weir_cell {
 	struct weir_use device[WEIR_DEVICES];
+	_Atomic uint32_t placed; /* the last place of the rules that all of its memory has reached */
+	_Atomic uint32_t asleep; /* it waits for its memory */
+	uint64_t reserved[7];
 };
 
 struct weir_cells {
 	struct weir_cell cell[WEIR_CELLS];
+};
+
+/*
+ * The arena of a container: memory of the host, taken and touched by the agent
+ * beforehand, for all that can be swapped. It begins with the journal, a slot
+ * for each chunk. Each chunk of a process's swappable memory has its slot from
+ * the moment it is taken, so that there is always room for it.
+ *
+ * A process writes the slots that it owns. Its name there is a number of its
+ * own: it holds the lock of that byte of the file (F_SETLK) for as long as it
+ * lives. Whoever gets the lock of a name knows that its process has ended, and
+ * may free its slots while it holds it; nobody ever waits for one.
+ *
+ * One of the two copies of a chunk is whole at every instant: that of the device
+ * where it is RESIDENT or COPYING_OUT, and that of the host otherwise. The
+ * device's is given up after HOST is written, and the host's is out of date only
+ * after RESIDENT is.
+ */
+#define WEIR_CHUNK (2ull << 20)
+#define WEIR_OWNERS 4096 /* names are below */
+
+enum weir_copy {
+	WEIR_RESIDENT = 0,
+	WEIR_COPYING_OUT = 1,
+	WEIR_HOST = 2,
+	WEIR_COPYING_IN = 3,
+};
+
+struct weir_slot {
+	_Atomic uint32_t owner; /* 0: nobody's */
+	_Atomic uint32_t state; /* enum weir_copy */
+	uint64_t address;       /* of the chunk, for its process */
+};
+
+struct weir_arena {
+	uint32_t magic, version;
+	uint32_t chunks;         /* and as many slots */
+	_Atomic uint32_t ready;  /* the agent has touched all of it */
+	uint64_t start;          /* where the first chunk's bytes are in the file */
+	uint64_t reserved[5];
+	struct weir_slot slot[]; /* of each chunk */
 };
 
 /*
@@ -92,18 +149,24 @@ struct weir_cells {
  * ends, the process has.
  */
 enum weir_message_type {
-	/* shim: magic in device, version in lease; cell is 0, or 1 more than the cell that it had at an agent
-	 * before: then the descriptor of those cells comes with it. */
+	/* shim: magic in device, version in lease; text is WEIR_ONLY_LOOKS where it takes no memory; cell is 0, or 1 more than the cell that it had at an agent
+	 * before: then the descriptor of those cells comes with it, and behind it that of the arena if it has one. */
 	WEIR_HELLO = 1,
 	/* agent: cell, all zero or what this process had, and live already; with it come the descriptors of rules
-	 * and cells. The shim writes what it has into the cell. */
+	 * and cells, and of the arena if there is one that the process does not have. The shim writes what it has
+	 * into the cell. */
 	WEIR_WELCOME = 2,
 	WEIR_REFUSED = 3, /* agent: text says why */
 	/* shim: device, and the lease in which it still has work, or 0; it is hungry. Work that does not end while
 	 * it is hungry may be waiting for just that launch: such a lease is to be made longer. */
 	WEIR_WANT = 4,
 	WEIR_DONE = 5,    /* shim: device, lease; its work of that lease is done */
+	WEIR_PLACED = 6,  /* shim: the place in lease is reached */
+	WEIR_ASLEEP = 7,  /* shim: it waits for its memory */
+	WEIR_UNMOVED = 8, /* shim: the place in lease cannot be reached, and text says why; its memory is on the device */
 };
+
+#define WEIR_ONLY_LOOKS "looks"
 
 struct weir_message {
 	uint32_t type;   /* enum weir_message_type */
@@ -114,7 +177,9 @@ struct weir_message {
 };
 
 _Static_assert(sizeof(struct weir_rule) == 128, "a rule has 128 bytes");
-_Static_assert(sizeof(struct weir_use) == 48, "a use has 48 bytes");
+_Static_assert(sizeof(struct weir_use) == 64, "a use has 64 bytes");
+_Static_assert(sizeof(struct weir_slot) == 16, "a slot has 16 bytes");
+_Static_assert(sizeof(struct weir_arena) == 64, "an arena begins with 64 bytes");
 _Static_assert(sizeof(struct weir_message) == 128, "a message has 128 bytes");
 
 #endif

@@ -25,6 +25,7 @@ import (
 	"github.com/weir-gpu/weir/cluster"
 	"github.com/weir-gpu/weir/cluster/install"
 	"github.com/weir-gpu/weir/cluster/pki"
+	"github.com/weir-gpu/weir/cluster/realnode"
 	"github.com/weir-gpu/weir/cluster/simnode"
 	"github.com/weir-gpu/weir/kube/admit"
 	"github.com/weir-gpu/weir/kube/live"
@@ -39,6 +40,11 @@ func Up(ctx context.Context, o cli.UpOptions) (err error) {
 	dir, err := cluster.StateDir(o.Name)
 	if err != nil {
 		return err
+	}
+	if o.RealNode {
+		if err := checkReal(o, dir); err != nil { // before anything is started
+			return err
+		}
 	}
 	logger, logs, err := openLog(dir)
 	if err != nil {
@@ -59,6 +65,7 @@ func Up(ctx context.Context, o cli.UpOptions) (err error) {
 	running, stop := context.WithCancel(ctx)
 	defer r.group.Wait()
 	defer stop()
+	defer func() { err = errors.Join(err, r.stopReal()) }()
 	if err := r.start(running); err != nil {
 		return err
 	}
@@ -86,6 +93,7 @@ type rooms struct {
 	group  sync.WaitGroup
 	failed chan error
 	hold   func(time.Duration) // holds up what runs on the simulated nodes
+	real   *realnode.Node      // this machine as a node; nil where it is none
 	gpus   int
 	nodes  int
 }
@@ -115,6 +123,12 @@ func (r *rooms) start(ctx context.Context) error {
 		return err
 	}
 	if err := <-registered; err != nil {
+		return err
+	}
+	if err := r.startReal(ctx); err != nil {
+		return err
+	}
+	if err := r.count(ctx); err != nil {
 		return err
 	}
 	if err := r.welcome(ctx); err != nil {
@@ -186,7 +200,7 @@ func (r *rooms) startNodes(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return r.count(ctx)
+	return nil
 }
 
 // until waits until a part is ready.

@@ -23,6 +23,9 @@ func (r *rooms) shape(ctx context.Context) ([]simnode.Spec, error) {
 	if r.o.Replay != "" {
 		return traceNodes()
 	}
+	if r.o.RealNode && !r.o.Shaped {
+		return nil, nil
+	}
 	if !r.o.Shaped {
 		kube, err := kubernetes.NewForConfig(r.c.Config())
 		if err != nil {

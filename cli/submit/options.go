@@ -40,6 +40,7 @@ type Options struct {
 	Preempt    *bool
 	NodePools  []string
 	MinRuntime time.Duration
+	Runtime    time.Duration // that is expected
 }
 
 // flagError names the flag that is wrong.
@@ -66,6 +67,9 @@ func (o *Options) check(kind sched.Kind) error {
 	}
 	if o.MinRuntime < 0 {
 		return flagError("min-runtime", fmt.Errorf("%s is less than nothing: write a duration such as 5m", o.MinRuntime))
+	}
+	if o.Runtime < 0 {
+		return flagError("expected-runtime", fmt.Errorf("%s is less than nothing: write a duration such as 2h", o.Runtime))
 	}
 	return o.checkGPU()
 }

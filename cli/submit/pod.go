@@ -103,6 +103,9 @@ func (o *Options) annotations() (map[string]string, error) {
 	if o.MinRuntime > 0 {
 		set(ask.MinRuntime, quantity.Duration(o.MinRuntime))
 	}
+	if o.Runtime > 0 {
+		set(ask.Runtime, quantity.Duration(o.Runtime))
+	}
 	for _, note := range o.Notes {
 		name, value, ok := strings.Cut(note, "=")
 		if !ok || len(validation.IsQualifiedName(strings.ToLower(name))) > 0 {

@@ -30,8 +30,9 @@ const (
 
 // Options are what differs between installations.
 type Options struct {
-	Image    string // of the weir binary
-	Replicas int32
+	Image      string // of the weir binary
+	Replicas   int32
+	AgentImage string // of the node agent, with the shim; "" for no agents
 }
 
 // Object is one object of an installation.
@@ -64,6 +65,9 @@ func Objects(o Options) []Object {
 		claim.Class(),
 		secret(), service(), deployment(o), budget(),
 		admit.Mutating(at, scope), admit.Validating(at, scope),
+	}
+	if o.AgentImage != "" {
+		objects = append(objects, agentObjects(o.AgentImage)...)
 	}
 	for _, obj := range objects {
 		obj.SetLabels(withOurs(obj.GetLabels()))

@@ -7,14 +7,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+
 	"github.com/weir-gpu/weir/cli"
 	"github.com/weir-gpu/weir/node/agent"
+	"github.com/weir-gpu/weir/node/cdi"
 	"github.com/weir-gpu/weir/node/discover"
+	"github.com/weir-gpu/weir/node/dra"
 	"github.com/weir-gpu/weir/node/library"
+	ledger "github.com/weir-gpu/weir/node/parts"
 )
 
 // share runs the node agent, with the shim before the driver.
@@ -37,12 +43,15 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 			return err
 		}
 	}
-	devices, err := discover.Devices(ctx, filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"),
-		pairs(env)...)
+	look := func(ctx context.Context) ([]ledger.Device, error) {
+		return discover.Devices(ctx, filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"), pairs(env)...)
+	}
+	devices, err := look(ctx)
 	if err != nil {
 		return err
 	}
-	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger})
+	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger,
+		Arena: o.Arena, IdleMemory: o.Idle})
 	if err != nil {
 		return err
 	}
@@ -57,7 +66,45 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 		defer server.Close()
 		go func() { _ = server.Serve(listener) }()
 	}
-	return a.Run(ctx)
+	if o.Cluster == nil {
+		return a.Run(ctx)
+	}
+	plugin, err := joined(o, a, devices, driver, env)
+	if err != nil {
+		return err
+	}
+	plugin.Look = look
+	return together(ctx, a.Run, func(ctx context.Context) error {
+		select {
+		case <-a.Ready():
+			return plugin.Run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+}
+
+// joined is the agent's side towards the cluster that it is a node of.
+func joined(o cli.AgentOptions, a *agent.Agent, devices []ledger.Device, driver string, env map[string]string) (
+	*dra.Plugin, error,
+) {
+	libraries, err := cdi.Find(filepath.Join(o.Dir, "lib"), o.Root, driver, runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
+	if o.Simulate != "" {
+		libraries.Simulate(env["WEIR_SIM"], o.Simulate)
+	} else {
+		libraries.Nodes = func(uuid string) (string, error) { return cdi.FileOf("/proc/driver/nvidia", uuid) }
+		libraries.Root = o.Root
+	}
+	client, err := kubernetes.NewForConfig(o.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return dra.New(dra.Options{Client: client, Node: o.Node, Kubelet: o.Kubelet, Jobs: a, Devices: devices,
+		Libraries: libraries, Folder: cdi.Folder(o.CDI), Logger: o.Logger,
+		LookEvery: 30 * time.Second, SweepEvery: time.Minute}), nil
 }
 
 // libraries finds the shim, and the driver that it stands before.
@@ -80,6 +127,7 @@ func libraries(o cli.AgentOptions) (shim, driver string, err error) {
 		return shim, o.Driver, nil
 	}
 	for _, dir := range usual {
+		dir = filepath.Join(o.Root, dir)
 		if _, err := os.Stat(filepath.Join(dir, library.Names[0])); err == nil {
 			return shim, dir, nil
 		}

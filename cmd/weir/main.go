@@ -14,9 +14,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/weir-gpu/weir/cli"
+	"github.com/weir-gpu/weir/cluster/realnode"
 )
 
 func main() {
+	realnode.Become() // weir up --real-node starts this program again
 	// Kubernetes' libraries register flags of their own, which cobra would
 	// offer on every command.
 	pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ContinueOnError)

@@ -32,6 +32,9 @@ const (
 	GPUDevices       = "weir.dev/gpu-devices"   // "2": that share of each of two devices
 	GPUModels        = "weir.dev/gpu-models"    // "A100,H100"; also beside whole GPUs
 	GPUContainer     = "weir.dev/gpu-container" // which container gets the share; default the first
+	// GPUIdleMemory is what a node may do with the share's memory while the pod
+	// does nothing with it: keep it, or "lend" it.
+	GPUIdleMemory = "weir.dev/gpu-idle-memory"
 )
 
 // The spellings that users of other schedulers already have.
@@ -52,6 +55,7 @@ const (
 	MinPods     = "weir.dev/min-pods"
 	MinRuntime  = "weir.dev/min-runtime" // "5m"
 	MaxMoves    = "weir.dev/max-moves"
+	Runtime     = "weir.dev/expected-runtime" // "2h"
 	Suspend     = "weir.dev/suspend"
 )
 
@@ -84,6 +88,6 @@ var shareWords = []string{
 
 // vocabulary is all the words that people write.
 var vocabulary = append([]string{
-	GPUModels, GPUContainer,
-	Project, NodePool, Kind, Preemptible, Priority, MinPods, MinRuntime, MaxMoves, Suspend,
+	GPUModels, GPUContainer, GPUIdleMemory,
+	Project, NodePool, Kind, Preemptible, Priority, MinPods, MinRuntime, MaxMoves, Runtime, Suspend,
 }, shareWords...)

@@ -22,7 +22,9 @@ type Words struct {
 	MinPods     *int
 	MinRuntime  *int64 // ms
 	MaxMoves    *int
-	Suspend     *bool
+	// ExpectedRuntime (ms) is how long each pod is expected to run.
+	ExpectedRuntime *int64
+	Suspend         *bool
 }
 
 // ReadWords reads the words of the objects, the first of which wins word by
@@ -87,16 +89,8 @@ var wordReaders = []struct {
 		v, err := whole(w, 1, math.MaxInt32, minPodsValid)
 		return keep(&ws.MinPods, int(v), err)
 	}},
-	{MinRuntime, func(ws *Words, w word) error {
-		d, err := time.ParseDuration(w.value)
-		if err != nil {
-			return w.bad("is not a duration", runtimeValid)
-		}
-		if d < 0 {
-			return w.bad("is negative", runtimeValid)
-		}
-		return keep(&ws.MinRuntime, d.Milliseconds(), nil)
-	}},
+	{MinRuntime, func(ws *Words, w word) error { return readTime(w, &ws.MinRuntime) }},
+	{Runtime, func(ws *Words, w word) error { return readTime(w, &ws.ExpectedRuntime) }},
 	{MaxMoves, func(ws *Words, w word) error {
 		v, err := whole(w, 0, math.MaxInt32, maxMovesValid)
 		return keep(&ws.MaxMoves, int(v), err)
@@ -109,6 +103,17 @@ func readBool(w word, into **bool) error {
 		return w.bad("is neither true nor false", "write true or false")
 	}
 	return keep(into, w.value == "true", nil)
+}
+
+func readTime(w word, into **int64) error {
+	d, err := time.ParseDuration(w.value)
+	if err != nil {
+		return w.bad("is not a duration", runtimeValid)
+	}
+	if d < 0 {
+		return w.bad("is negative", runtimeValid)
+	}
+	return keep(into, d.Milliseconds(), nil)
 }
 
 // keep stores v unless there was an error in reading it.

@@ -46,6 +46,7 @@ func TestWrongWorkloadWords(t *testing.T) {
 		{MinPods, "0"},
 		{MinRuntime, "5"},
 		{MinRuntime, "-5m"},
+		{Runtime, "long"},
 		{MaxMoves, "-1"},
 		{Suspend, "1"},
 	} {

@@ -73,7 +73,7 @@ func slice(node string, nodeUID types.UID, i int, devices []sched.Device) *resou
 		}
 	}
 	for _, d := range devices {
-		s.Spec.Devices = append(s.Spec.Devices, published(node, d))
+		s.Spec.Devices = append(s.Spec.Devices, Published(d, "GPU-"+named(node, d.Name)))
 	}
 	return s
 }
@@ -87,13 +87,13 @@ func sliceName(node string, i int) string {
 	return node + suffix
 }
 
-// published is a device as a slice shows it.
-func published(node string, d sched.Device) resourcev1.Device {
+// Published is a device as a slice shows it, with its universal name.
+func Published(d sched.Device, uuid string) resourcev1.Device {
 	out := resourcev1.Device{
 		Name: d.Name,
 		Attributes: map[resourcev1.QualifiedName]resourcev1.DeviceAttribute{
 			AttributeModel: {StringValue: &d.Model},
-			AttributeUUID:  {StringValue: new("GPU-" + named(node, d.Name))},
+			AttributeUUID:  {StringValue: &uuid},
 		},
 		Capacity: map[resourcev1.QualifiedName]resourcev1.DeviceCapacity{
 			ask.CapacityMemory:  {Value: memoryQuantity(d.MemoryMiB)},

@@ -28,11 +28,7 @@ func Held(c *resourcev1.ResourceClaim, known Known) (g sched.Grant, ok bool, err
 	}
 	limits, err := readLimits(a.Devices.Config)
 	errs := []error{err}
-	for i := range a.Devices.Results {
-		r := &a.Devices.Results[i]
-		if r.Driver != ask.Driver || r.AdminAccess != nil && *r.AdminAccess {
-			continue
-		}
+	for _, r := range Results(c) {
 		if g.Node == "" {
 			g.Node = r.Pool
 		}
@@ -50,6 +46,21 @@ func Held(c *resourcev1.ResourceClaim, known Known) (g sched.Grant, ok bool, err
 			"delete the pods that hold it to have it made anew", c.Namespace, c.Name, err)
 	}
 	return g, len(g.Devices) > 0, nil
+}
+
+// Results are the parts of a claim's allocation that hold something of Weir's
+// devices: the shares that [Held] reads, in order.
+func Results(c *resourcev1.ResourceClaim) (list []*resourcev1.DeviceRequestAllocationResult) {
+	if c.Status.Allocation == nil {
+		return nil
+	}
+	for i := range c.Status.Allocation.Devices.Results {
+		r := &c.Status.Allocation.Devices.Results[i]
+		if r.Driver == ask.Driver && (r.AdminAccess == nil || !*r.AdminAccess) {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // held reads one share of an allocation.

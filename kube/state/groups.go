@@ -12,6 +12,7 @@ import (
 	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/kube/workload"
 	"github.com/weir-gpu/weir/sched"
+	"github.com/weir-gpu/weir/sched/past"
 )
 
 // group is a workload: pods of one root that start together.
@@ -25,6 +26,8 @@ type group struct {
 	project string
 	class   string // PriorityClass that was looked up
 	err     error  // why its pods cannot be placed
+
+	inquires past.Kind // what it has to know the expected time of
 
 	known set[string] // members that the engine was told of
 	kept  set[string] // members that a disruption budget keeps in place
@@ -182,6 +185,7 @@ func (s *State) describeGroup(id string, g *group) (absent, written error) {
 		Suspended:   or(words.Suspend, facts.Suspended),
 	}
 	g.spec.Owner = projectName(cmp.Or(g.project, "for namespace "+g.space)) // no Project can be called the latter
+	g.spec.Expected = s.expected(id, g, &words)
 	if !submitted.IsZero() {
 		g.spec.Submitted = sched.Time(submitted.UnixMilli())
 	}
@@ -241,6 +245,7 @@ func (s *State) forgetGroup(id string, g *group) {
 		return
 	}
 	delete(s.groups, id)
+	s.inquire(id, g, past.Kind{})
 	s.namespace(g.space).groups.remove(id)
 	if g.class != "" {
 		unlink(s.byClass, g.class, id)

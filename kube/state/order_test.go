@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -19,7 +20,7 @@ import (
 
 // world is one of every kind of object, with everything that makes one depend
 // on another.
-const world = ground + slicesOfN2 + chain + `
+var world = ground + slicesOfN2 + chain + ranInThird + `
 ---
 {apiVersion: weir.dev/v1alpha1, kind: Department, metadata: {name: circle1}, spec: {parent: circle2}}
 ---
@@ -28,7 +29,7 @@ const world = ground + slicesOfN2 + chain + `
 {apiVersion: weir.dev/v1alpha1, kind: Department, metadata: {name: vision}, spec: {parent: research}}
 ---
 {apiVersion: weir.dev/v1alpha1, kind: Project, metadata: {name: other}, spec: {department: vision,
- namespaces: [other, ml]}}
+ discipline: shortest, namespaces: [other, ml]}}
 ---
 {apiVersion: weir.dev/v1alpha1, kind: Project, metadata: {name: round}, spec: {department: circle2}}
 ---
@@ -117,6 +118,10 @@ const world = ground + slicesOfN2 + chain + `
 {apiVersion: v1, kind: Pod, metadata: {name: stray, namespace: nowhere, uid: st},
  spec: {schedulerName: weir, nodeName: n2, containers: [{name: main, resources: {requests: {cpu: 100m}}}]}}
 `
+
+// ranInThird are pods that ended, and one that is expected to run as long.
+var ranInThird = strings.ReplaceAll(ranPods("eval", 9, 10, 12, 90)+weirPod("eval-9", "", ""),
+	"namespace: ml", "namespace: third")
 
 // TestAnyOrderEndsInTheSameFacts tells of the same objects in two orders, one
 // of them with detours: objects that are there for a while, and older versions

@@ -69,7 +69,17 @@ func (s *State) setOwner(name string, d *description) {
 	}
 	s.owners[name] = next
 	s.dirty.owners.add(name)
+	if next.learns() != (old != nil && old.learns()) {
+		for id, g := range s.groups {
+			if projectName(g.project) == name {
+				s.dirty.groups.add(id)
+			}
+		}
+	}
 }
+
+// learns reports whether it matters to an owner how long work ran.
+func (o *owner) learns() bool { return o.spec.Discipline == sched.Shortest }
 
 // errGone marks an owner whose object was deleted.
 var errGone = errors.New("was deleted")
@@ -185,6 +195,11 @@ func (s *State) setNamespace(name, label string) {
 func (s *State) touchNamespace(n *namespace) {
 	for id := range n.groups {
 		s.dirty.groups.add(id)
+	}
+	for id := range n.pods {
+		if p := s.pods[id]; p != nil && p.obj != nil && ended(p.obj) { // its project learned from it
+			s.dirty.pods.add(id)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type pod struct {
 	named   []string     // claims and templates it names
 	models  string       // names of models it wrote
 	kept    bool         // a disruption budget keeps it where it is
+	ranFor  string       // the project that learned how long it ran
 	problem error
 	told    fact
 }

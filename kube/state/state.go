@@ -56,6 +56,7 @@ type State struct {
 	byClass    map[string]set[string]    // groups by the PriorityClass they look up
 	models     models
 
+	projects   map[string]*project             // what is learned of each
 	tallies    map[schema.GroupKind]*ruleTally // of the kinds that are roots
 	overlapped map[string]string               // what Overlapped said last
 	relabelled bool                            // since then, labels or pools changed
@@ -66,7 +67,7 @@ type State struct {
 
 // dirty is what has to be derived anew.
 type dirty struct {
-	pools, owners, nodes, pods, groups, claims set[string]
+	pools, owners, nodes, pods, projects, groups, claims set[string]
 }
 
 // New returns a state that knows of no object.
@@ -90,9 +91,10 @@ func New(cfg Config) *State {
 		byClass:    map[string]set[string]{},
 		models:     newModels(),
 		problems:   map[problemKey]string{},
+		projects:   map[string]*project{},
 		tallies:    map[schema.GroupKind]*ruleTally{},
 		dirty: dirty{set[string]{}, set[string]{}, set[string]{}, set[string]{}, set[string]{},
-			set[string]{}},
+			set[string]{}, set[string]{}},
 	}
 	s.dirty.pools.add(v1alpha1.DefaultPool)
 	return s
@@ -197,6 +199,10 @@ func (s *State) settle() []sched.Event {
 	}
 	for _, id := range s.dirty.pods.keys() {
 		s.joinGroup(id)
+		s.learn(id)
+	}
+	for _, name := range take(&s.dirty.projects) {
+		s.deriveProject(name)
 	}
 	for _, id := range take(&s.dirty.groups) {
 		s.deriveGroup(id, &d)

@@ -10,6 +10,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,11 @@ type Options struct {
 	Leases  arbiter.Config
 	Env     map[string]string // what every job's processes must find in their environment
 	Logger  *slog.Logger
+
+	Arena      uint64        // bytes of the host into which jobs may be swapped
+	IdleMemory time.Duration // how long a job does nothing until its memory is lent; 5 s where it is 0
+	LeastStay  time.Duration // how long one that borrows is left alone by its equals; 5 s where it is 0
+	ComeBack   time.Duration // how long processes of an agent before are waited for; 5 s where it is 0
 }
 
 const (
@@ -56,6 +62,11 @@ type Agent struct {
 	jobs   map[string]*job
 	alarm  *time.Timer
 	ctx    context.Context // of Run
+	ready  chan struct{}
+	over   chan struct{} // closed when nothing of the inbox is done any more
+	speed  [2]float64    // bytes in a second: into the device, and out of it
+	// lending says that the place of jobs' memory may change.
+	lending bool
 }
 
 // New returns an agent that has not begun.
@@ -66,8 +77,11 @@ func New(opts Options) (*Agent, error) {
 	if opts.Leases == (arbiter.Config{}) {
 		opts.Leases = arbiter.Usual
 	}
-	a := &Agent{opts: opts, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
-		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
+	opts.IdleMemory, opts.LeastStay = cmp.Or(opts.IdleMemory, idleMemory), cmp.Or(opts.LeastStay, leastStay)
+	opts.ComeBack = cmp.Or(opts.ComeBack, comeBack)
+	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64),
+		ledger: parts.New(opts.Devices), jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour),
+		ready: make(chan struct{}), over: make(chan struct{})}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
@@ -89,6 +103,10 @@ func own(dir string) error {
 	}
 	return nil
 }
+
+// Ready is closed once the agent has taken over the jobs of the one before and
+// answers.
+func (a *Agent) Ready() <-chan struct{} { return a.ready }
 
 // now is the time of leases and of the shim: nanoseconds of CLOCK_MONOTONIC.
 func now() int64 {
@@ -119,10 +137,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	beats := time.NewTicker(beat)
 	defer beats.Stop()
 	a.beat()
+	close(a.ready)
 	a.log.Info("agent is ready", "dir", a.opts.Dir, "devices", len(a.opts.Devices), "jobs", len(a.jobs))
 	for {
 		select {
 		case <-ctx.Done():
+			close(a.over)
 			_ = listener.Close()
 			return nil
 		case do := <-a.inbox:
@@ -147,7 +167,7 @@ func (a *Agent) do(f func()) bool {
 	select {
 	case <-done:
 		return true
-	case <-a.ctx.Done():
+	case <-a.over:
 		return false
 	}
 }
@@ -167,6 +187,9 @@ func (a *Agent) beat() {
 	for _, j := range a.jobs {
 		j.pages.Rules.Beat.Store(at)
 		j.giveUp()
+		if j.stay.reap && j.stay.arena != nil {
+			j.stay.reap = j.stay.arena.Reap() && j.empty()
+		}
 		a.endIfOver(j)
 	}
 }
@@ -175,6 +198,10 @@ func (a *Agent) beat() {
 func (a *Agent) divide() {
 	a.lookAround()
 	soonest := int64(0)
+	if a.lending {
+		a.arrange()
+		soonest = a.again()
+	}
 	for d, times := range a.times {
 		for range 2*len(a.jobs) + 2 { // an order may end a lease at once, which makes room for the next
 			at := now()
@@ -223,6 +250,13 @@ func (a *Agent) turns(device int) {
 			at += length
 		}
 	}
+	// Nobody lends while there is no agent to take it back.
+	for _, j := range a.jobs {
+		if i := j.part(device); i >= 0 && j.borrows() {
+			r := &j.pages.Rules.Device[i]
+			r.TurnOffset, r.TurnLength, r.TurnPeriod = 0, 0, uint64(period)
+		}
+	}
 }
 
 // A Request is what is asked for a job.
@@ -233,9 +267,16 @@ type Request struct {
 	Compute  int64  `json:"compute"` // thousandths, of each device
 	Mode     string `json:"mode"`    // "strict" or "fair"
 	Priority int    `json:"priority"`
-	Leader   int    `json:"-"` // the process that it is as long as it lives
-	UID      int    `json:"-"` // who may connect
+	Policy   string `json:"policy"` // "never", "lend" or "borrow"; "" is never
+	// Most is up to where it may burst into memory that others leave, in bytes of each device; 0: not at all.
+	Most   uint64 `json:"most,omitempty"`
+	Leader int    `json:"-"` // the process that it is as long as it lives
+	UID    int    `json:"-"` // who may connect
+	Hold   *Hold  `json:"-"` // where it has no leader
 }
+
+// longestName is that of a container, with its pod and its namespace.
+const longestName = 63 + 1 + 253 + 1 + 63
 
 var modes = map[string]wire.Mode{"strict": wire.Strict, "fair": wire.Fair}
 
@@ -244,8 +285,16 @@ func (r *Request) Check() error {
 	if _, ok := modes[r.Mode]; !ok {
 		return fmt.Errorf("mode is %q: write strict or fair", r.Mode)
 	}
-	if r.Name == "" || len(r.Name) > 200 {
-		return fmt.Errorf("name is %q: write 1 to 200 characters", r.Name)
+	switch r.Policy {
+	case "", Never, Lend, Borrow:
+	default:
+		return fmt.Errorf("policy is %q: write never, lend or borrow", r.Policy)
+	}
+	if r.Most > 0 && r.Policy != Lend {
+		return fmt.Errorf("most is %d and policy %q: what bursts must be such as can be swapped out; write lend", r.Most, r.Policy)
+	}
+	if r.Name == "" || len(r.Name) > longestName {
+		return fmt.Errorf("name is %q: write 1 to %d characters", r.Name, longestName)
 	}
 	return nil
 }
@@ -255,21 +304,40 @@ func (a *Agent) begin(r Request) (*job, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	id := a.newID()
-	promised, err := a.ledger.Take(id, parts.Ask{Devices: r.Devices, Memory: r.Memory, Compute: r.Compute})
+	r.Policy = cmp.Or(r.Policy, Never)
+	id, take := a.newID(), a.ledger.Take
+	if r.Policy == Borrow {
+		take = a.ledger.Lend
+	}
+	promised, err := take(id, parts.Ask{Devices: r.Devices, Memory: r.Memory, Compute: r.Compute})
 	if err != nil {
 		return nil, err
 	}
-	j := &job{id: id, request: r, parts: promised, began: time.Now()}
+	return a.found(&job{id: id, request: r, parts: promised, began: time.Now()})
+}
+
+// found makes a job of what the ledger has promised to it.
+func (a *Agent) found(j *job) (*job, error) {
+	if err := a.reserve(j); err != nil {
+		a.ledger.Drop(j.id)
+		return nil, err
+	}
+	a.reclaim()
+	// Who finds no room, or may not have any before it can be taken back, begins outside.
+	j.stay.place, j.stay.reached = 1, 1
+	if j.mayComeIn() && a.fits(j) {
+		j.stay.place, j.stay.reached = 0, 0
+	}
 	if err := a.open(j); err != nil {
-		a.ledger.Drop(id)
+		a.ledger.Drop(j.id)
 		return nil, err
 	}
 	if err := a.keep(j); err != nil {
 		a.end(j, "it could not be written down")
 		return nil, err
 	}
-	a.log.Info("job began", "job", id, "name", r.Name, "pid", r.Leader, "parts", promised, "mode", r.Mode)
+	a.log.Info("job began", "job", j.id, "name", j.request.Name, "pid", j.request.Leader, "parts", j.parts,
+		"mode", j.request.Mode)
 	return j, nil
 }
 
@@ -295,31 +363,69 @@ func (a *Agent) open(j *job) error {
 	rules := pages.Rules
 	rules.Devices, rules.IdleAfter = uint32(len(j.parts)), uint32(idleAfter/time.Microsecond)
 	rules.Beat.Store(uint64(now()))
+	rules.Place.Store(j.stay.place)
+	rules.Flags = a.flags(j)
 	for i, p := range j.parts {
 		r := &rules.Device[i]
-		r.MemoryLimit, r.Ordinal = p.Memory, uint32(a.opts.Devices[p.Device].Ordinal)
+		r.Ordinal = uint32(a.opts.Devices[p.Device].Ordinal)
+		r.MemoryLimit.Store(p.Memory)
+		if !j.borrows() {
+			r.MemoryPromised = p.Memory
+		}
 		// What cells say of leases of an agent before means none of this one's.
 		r.Gate.Store(uint32(now()/1e6) << 1)
 		r.UUID = a.opts.Devices[p.Device].Bytes()
 		r.Share, r.Mode = uint32(p.Compute), modes[j.request.Mode]
 	}
+	if j.stay.reserved > 0 && j.stay.lostArena == (wire.Identity{}) {
+		if err := a.furnish(j); err != nil {
+			pages.Close()
+			return err
+		}
+	}
 	if err := j.listen(a); err != nil {
-		pages.Close()
+		j.close()
 		return err
 	}
 	a.jobs[j.id] = j
 	mode := map[wire.Mode]arbiter.Mode{wire.Strict: arbiter.Strict, wire.Fair: arbiter.Fair}[modes[j.request.Mode]]
+	priority := j.request.Priority
+	if j.borrows() {
+		priority -= borrowed
+	}
 	for _, p := range j.parts {
-		a.times[p.Device].Set(now(), arbiter.Tenant{ID: j.id, Share: p.Compute, Mode: mode, Priority: j.request.Priority})
+		a.times[p.Device].Set(now(), arbiter.Tenant{ID: j.id, Share: p.Compute, Mode: mode, Priority: priority})
 		a.turns(p.Device)
 	}
 	return nil
 }
 
+// borrowed is how far those who borrow stand behind those who were promised.
+const borrowed = 1 << 20
+
+// flags is what a job's processes are told of their memory.
+func (a *Agent) flags(j *job) (f wire.Flags) {
+	if a.opts.Arena > 0 || j.stay.reserved > 0 {
+		f |= wire.Moves
+	}
+	if j.stay.reserved > 0 {
+		f |= wire.Swappable
+	}
+	return f
+}
+
+// close gives back the memory of a job that its processes share with the agent.
+func (j *job) close() {
+	j.pages.Close()
+	if j.stay.arena != nil {
+		j.stay.arena.Close()
+	}
+}
+
 // end forgets a job, and closes its socket.
 func (a *Agent) end(j *job, why string) {
 	j.leave()
-	j.pages.Close()
+	j.close()
 	delete(a.jobs, j.id)
 	a.ledger.Drop(j.id)
 	for _, p := range j.parts {

@@ -35,6 +35,16 @@ type Begun struct {
 type Node struct {
 	Devices []Device `json:"devices"`
 	Jobs    []Job    `json:"jobs"`
+	Arena   Arena    `json:"arena"`
+}
+
+// Arena is the memory of the host into which jobs are swapped, in bytes, and how
+// fast that was measured to be, in bytes a second; 0 as long as it was not.
+type Arena struct {
+	Memory uint64  `json:"memory"`
+	Free   uint64  `json:"free"`
+	Out    float64 `json:"out"`
+	In     float64 `json:"in"`
 }
 
 // Device is one device and what is left of it.
@@ -55,12 +65,23 @@ type Job struct {
 	Began     time.Time `json:"began"`
 	Processes []int     `json:"processes"`
 	Parts     []Use     `json:"parts"`
+
+	Policy string `json:"policy"`
+	State  string `json:"state"`           // of its memory: in, leaving, out or returning
+	Held   bool   `json:"held,omitempty"`  // it stays out until somebody says otherwise
+	Stuck  string `json:"stuck,omitempty"` // why it could not be swapped out when that was last asked
+	Arena  uint64 `json:"arena"`           // bytes of the arena that are its own
+	Swaps  int64  `json:"swaps"`           // times that it went out
+	Took   int64  `json:"took"`            // nanoseconds of its last move
+	Cost   int64  `json:"cost"`            // nanoseconds to move it out and in, by what was measured
 }
 
 // Use is what a job has of one device and does with it. Times are nanoseconds.
 type Use struct {
 	parts.Part
-	Used     uint64 `json:"used"` // bytes
+	Limit    uint64 `json:"limit"`   // bytes that it may have now: what was promised, or more that others leave
+	Used     uint64 `json:"used"`    // bytes
+	Swapped  uint64 `json:"swapped"` // of these: with the host
 	Launches uint64 `json:"launches"`
 	Busy     uint64 `json:"busy"` // with work on the device, by its processes' own word
 	Held     int64  `json:"held"` // by leases
@@ -92,6 +113,7 @@ type peerKey struct{}
 func (a *Agent) serve(l *net.UnixListener) <-chan struct{} {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/jobs", a.postJob)
+	mux.HandleFunc("POST /v1/jobs/{id}/swap", a.postSwap)
 	mux.HandleFunc("GET /v1/node", a.getNode)
 	mux.Handle("GET /metrics", a.Metrics())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second,
@@ -126,11 +148,12 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 		}
 		begun = a.begun(j)
 	}) {
-		err = errors.New("the agent is stopping: try again")
+		err = errStopping
 	}
 	var little *parts.TooLittleError
+	var arena *parts.NoArenaError
 	switch {
-	case errors.As(err, &little):
+	case errors.As(err, &little), errors.As(err, &arena) && arena.All >= arena.Need:
 		refuse(w, http.StatusConflict, err)
 	case err != nil:
 		refuse(w, http.StatusBadRequest, err)
@@ -140,7 +163,7 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 }
 
 func (a *Agent) begun(j *job) Begun {
-	b := Begun{ID: j.id, Socket: filepath.Join(a.path(j.id), "weir.sock"), Parts: j.parts, Env: maps.Clone(a.opts.Env)}
+	b := Begun{ID: j.id, Socket: filepath.Join(a.door(j), "weir.sock"), Parts: j.parts, Env: maps.Clone(a.opts.Env)}
 	if b.Env == nil {
 		b.Env = map[string]string{}
 	}
@@ -153,17 +176,37 @@ func (a *Agent) begun(j *job) Begun {
 	return b
 }
 
+func (a *Agent) postSwap(w http.ResponseWriter, req *http.Request) {
+	var s Swap
+	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 1<<16)).Decode(&s); err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("the request cannot be read: %w", err))
+		return
+	}
+	_, uid, err := wire.Peer(req.Context().Value(peerKey{}).(*net.UnixConn))
+	if err == nil && !a.do(func() { err = a.swap(req.PathValue("id"), uid, s.To) }) {
+		err = errors.New("the agent is stopping: try again")
+	}
+	switch {
+	case errors.Is(err, errNotFound):
+		refuse(w, http.StatusNotFound, err)
+	case err != nil:
+		refuse(w, http.StatusBadRequest, err)
+	default:
+		answer(w, http.StatusAccepted, s)
+	}
+}
+
 func (a *Agent) getNode(w http.ResponseWriter, _ *http.Request) {
 	var n Node
 	if !a.do(func() { n = a.node() }) {
-		refuse(w, http.StatusServiceUnavailable, errors.New("the agent is stopping: try again"))
+		refuse(w, http.StatusServiceUnavailable, errStopping)
 		return
 	}
 	answer(w, http.StatusOK, n)
 }
 
 func (a *Agent) node() Node {
-	n := Node{Jobs: []Job{}}
+	n := Node{Jobs: []Job{}, Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
 	for i, d := range a.opts.Devices {
 		free := a.ledger.Free(i)
 		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute})
@@ -176,13 +219,15 @@ func (a *Agent) node() Node {
 
 func (a *Agent) describe(j *job) Job {
 	out := Job{ID: j.id, Name: j.request.Name, UID: j.request.UID, Leader: j.request.Leader, Mode: j.request.Mode,
-		Priority: j.request.Priority, Began: j.began, Processes: []int{}}
+		Priority: j.request.Priority, Began: j.began, Processes: []int{}, Policy: j.request.Policy, State: j.state(),
+		Held: j.stay.held, Stuck: j.stay.stuck, Arena: j.stay.reserved, Swaps: j.stay.swaps, Took: j.stay.took, Cost: a.cost(j)}
 	for i, p := range j.parts {
-		u := Use{Part: p, Launches: j.gone[i].launches, Busy: j.gone[i].busy}
+		u := Use{Part: p, Limit: j.pages.Rules.Device[i].MemoryLimit.Load(), Launches: j.gone[i].launches, Busy: j.gone[i].busy}
 		for c, process := range j.cells {
 			if process != nil {
 				cell := &j.pages.Cells.Cell[c].Device[i]
 				u.Used += cell.Charged.Load()
+				u.Swapped += cell.Swapped.Load()
 				u.Launches += cell.Launches.Load()
 				u.Busy += cell.Busy.Load()
 			}

@@ -27,12 +27,14 @@ type job struct {
 	listener *net.UnixListener
 	leader   *os.File // a pidfd; nil when the leader was gone before
 	ended    bool     // the leader has
+	started  string   // when the leader began
 	cells    [wire.Cells]*process
 	lost     wire.Identity    // the cells of an agent before this one, until somebody brings them
 	awaited  [wire.Cells]bool // cells of processes that have not come back yet
 	until    time.Time        // how long they are waited for
 	seats    []seat           // by part
 	gone     []past           // by part: what processes did that have ended
+	stay     stay             // where its memory is
 }
 
 // past is what is remembered of processes.
@@ -47,42 +49,63 @@ type seat struct {
 
 // process is a connection.
 type process struct {
-	pid  int
-	cell int
-	conn *net.UnixConn
+	pid   int
+	cell  int
+	conn  *net.UnixConn
+	looks bool // it takes no memory
 }
 
-// listen makes the job's socket, which only its user may connect to.
+// listen makes the job's socket, and follows the program that the job is.
 func (j *job) listen(a *Agent) error {
-	dir := a.path(j.id)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	path := filepath.Join(dir, "weir.sock")
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	l, err := j.socket(a)
 	if err != nil {
-		return fmt.Errorf("making the job's socket: %w", err)
+		return err
 	}
-	l.SetUnlinkOnClose(false) // whoever runs connects to the next agent there
-	for _, p := range []string{dir, path} {
-		if err := os.Chown(p, j.request.UID, -1); err != nil {
+	if j.request.Hold == nil && !j.ended { // else the number may be another's
+		if fd, err := unix.PidfdOpen(j.request.Leader, unix.PIDFD_NONBLOCK); err == nil {
+			j.leader = os.NewFile(uintptr(fd), "leader")
+			go j.watch(a, j.leader)
+		} else if !errors.Is(err, unix.ESRCH) {
 			l.Close()
-			return fmt.Errorf("giving the job's socket to its user: %w", err)
+			return fmt.Errorf("watching process %d: %w", j.request.Leader, err)
 		}
-	}
-	if fd, err := unix.PidfdOpen(j.request.Leader, unix.PIDFD_NONBLOCK); err == nil {
-		j.leader = os.NewFile(uintptr(fd), "leader")
-		go j.watch(a, j.leader)
-	} else if !errors.Is(err, unix.ESRCH) {
-		l.Close()
-		return fmt.Errorf("watching process %d: %w", j.request.Leader, err)
 	}
 	j.listener = l
 	go j.accept(a, l)
 	return nil
+}
+
+// socket opens what the job's user may connect to, or whoever is given the
+// folder that it is in.
+func (j *job) socket(a *Agent) (*net.UnixListener, error) {
+	dir, held := a.door(j), j.request.Hold != nil
+	if err := os.MkdirAll(a.path(j.id), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "weir.sock")
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		return nil, fmt.Errorf("making the job's socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // whoever runs connects to the next agent there
+	if held {
+		// The folder around is the agent's alone. Users in a container are not
+		// those of the machine.
+		err = errors.Join(os.Chmod(dir, 0o755), os.Chmod(path, 0o666))
+	} else {
+		err = errors.Join(os.Chown(dir, j.request.UID, -1), os.Chown(path, j.request.UID, -1))
+	}
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("giving the job's socket to its user: %w", err)
+	}
+	return l, nil
 }
 
 func (j *job) accept(a *Agent, l *net.UnixListener) {
@@ -106,22 +129,20 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	var p *process
 	var b [wire.MessageSize + 1]byte
 	for {
-		n, fd, err := receive(conn, b[:])
+		n, fds, err := receive(conn, b[:])
 		if err != nil || n == 0 {
 			break
 		}
 		m, err := wire.Parse(b[:n])
 		if err == nil {
 			if p == nil {
-				p, err = a.hello(j, conn, m, fd)
-				fd = -1
+				p, err = a.hello(j, conn, m, fds)
+				fds = nil
 			} else {
 				err = a.hear(j, p, m)
 			}
 		}
-		if fd >= 0 {
-			unix.Close(fd)
-		}
+		closeAll(fds)
 		if err != nil {
 			a.log.Warn("a process was refused", "job", j.id, "error", err)
 			refusal := wire.Message{Kind: wire.Refused, Text: err.Error()}
@@ -134,33 +155,37 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	}
 }
 
-// receive reads a packet, and the one descriptor that may come with it.
-func receive(conn *net.UnixConn, b []byte) (n, fd int, err error) {
-	oob := make([]byte, unix.CmsgSpace(4))
+// receive reads a packet, and the descriptors that may come with it: of cells
+// and of an arena.
+func receive(conn *net.UnixConn, b []byte) (n int, fds []int, err error) {
+	oob := make([]byte, unix.CmsgSpace(2*4))
 	n, control, _, _, err := conn.ReadMsgUnix(b, oob)
 	if err != nil || control == 0 {
-		return n, -1, err
+		return n, nil, err
 	}
 	messages, err := unix.ParseSocketControlMessage(oob[:control])
 	if err != nil || len(messages) == 0 {
-		return n, -1, err
+		return n, nil, err
 	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) == 0 {
-		return n, -1, err
+	fds, err = unix.ParseUnixRights(&messages[0])
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
 	}
-	unix.CloseOnExec(fds[0])
-	return n, fds[0], nil
+	return n, fds, err
 }
 
-// hello gives a process its cell. had is the descriptor of the cells that it
-// had at an agent before, or -1; it is closed or kept.
-func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had int) (p *process, err error) {
-	defer func() {
-		if had >= 0 {
-			unix.Close(had)
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		if fd >= 0 {
+			unix.Close(fd)
 		}
-	}()
+	}
+}
+
+// hello gives a process its cell. had are the descriptors of the cells that it
+// had at an agent before, and of its arena, if any; they are closed or kept.
+func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p *process, err error) {
+	defer func() { closeAll(had) }()
 	if m.Kind != wire.Hello || m.Device != wire.Magic {
 		return nil, errors.New("a process must say hello first")
 	}
@@ -172,10 +197,10 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had int) (p *p
 	if err != nil {
 		return nil, err
 	}
-	if uid != j.request.UID && uid != 0 {
-		return nil, fmt.Errorf("process %d belongs to user %d, and the job to %d", pid, uid, j.request.UID)
+	if err := j.admits(pid, uid); err != nil {
+		return nil, err
 	}
-	p = &process{pid: pid, cell: -1, conn: conn}
+	p = &process{pid: pid, cell: -1, conn: conn, looks: m.Text == wire.OnlyLooks}
 	// Who is new waits for those who were there before: they bring the cells.
 	for wait := true; wait && m.Cell == 0; {
 		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) }) {
@@ -189,17 +214,26 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had int) (p *p
 		if a.jobs[j.id] != j {
 			return
 		}
-		kept := false
-		if p.cell, kept = j.again(m.Cell, had); kept {
-			had = -1
+		shown := len(had) > 1
+		kept := a.arenaAgain(j, had)
+		var cells bool
+		if p.cell, cells = j.again(m.Cell, had, a.opts.ComeBack); cells {
+			kept = true
 		}
 		if p.cell < 0 {
 			p.cell = j.fresh()
 		}
 		if p.cell >= 0 {
 			j.cells[p.cell], j.awaited[p.cell] = p, false
+			if j.lost == (wire.Identity{}) && !slices.Contains(j.awaited[:], true) {
+				j.until = time.Time{} // all are back
+			}
 			j.pages.Rules.SetLive(p.cell, true)
-			if err = j.welcome(p); err == nil && kept {
+			if j.stay.reserved > 0 && j.stay.arena == nil && !shown {
+				err = a.furnish(j) // nobody has brought the old one in time
+				kept = true
+			}
+			if err = errors.Join(err, j.welcome(p, shown)); err == nil && kept {
 				err = a.keep(j)
 			}
 		}
@@ -227,25 +261,47 @@ func (j *job) fresh() int {
 // again returns the cell of a process that comes back, if it was one of this
 // job's: who shows the cells has them from the agent. kept says that they are
 // the job's from now on, and so is the descriptor.
-func (j *job) again(cell uint32, had int) (at int, kept bool) {
-	if cell == 0 || cell > wire.Cells || had < 0 {
+func (j *job) again(cell uint32, had []int, patience time.Duration) (at int, kept bool) {
+	if cell == 0 || cell > wire.Cells || len(had) == 0 {
 		return -1, false
 	}
-	shown, err := wire.IdentityOf(had)
+	shown, err := wire.IdentityOf(had[0])
 	if err != nil {
 		return -1, false
 	}
 	if j.lost != (wire.Identity{}) && shown == j.lost && j.empty() {
-		if j.pages.Adopt(had) != nil {
+		if j.pages.Adopt(had[0]) != nil {
 			return -1, false
 		}
+		had[0] = -1
 		kept, j.lost = true, wire.Identity{}
-		j.await()
+		j.await(patience)
 	}
 	if own, err := wire.IdentityOf(j.pages.CellsFile); err != nil || own != shown || j.cells[cell-1] != nil {
 		return -1, kept
 	}
 	return int(cell - 1), kept
+}
+
+// arenaAgain takes over the arena of an agent before, if a process brings it.
+func (a *Agent) arenaAgain(j *job, had []int) (kept bool) {
+	if len(had) < 2 || j.stay.lostArena == (wire.Identity{}) || j.stay.arena != nil {
+		return false
+	}
+	if shown, err := wire.IdentityOf(had[1]); err != nil || shown != j.stay.lostArena {
+		return false
+	}
+	arena, err := wire.AdoptArena(had[1], j.stay.reserved)
+	if err != nil {
+		a.log.Warn("a job's arena could not be taken over", "job", j.id, "error", err)
+		return false
+	}
+	had[1] = -1
+	j.stay.arena, j.stay.lostArena, j.stay.reap = arena, wire.Identity{}, true
+	if err := a.touch(j); err != nil {
+		a.log.Warn("a job's arena could not be touched", "job", j.id, "error", err)
+	}
+	return true
 }
 
 // empty reports whether no process has a cell.
@@ -255,8 +311,8 @@ func (j *job) empty() bool {
 
 // await lets all cells count in which there is something: their processes may
 // come back yet.
-func (j *job) await() {
-	j.until = time.Now().Add(comeBack)
+func (j *job) await(patience time.Duration) {
+	j.until = time.Now().Add(patience)
 	for c := range j.cells {
 		for i := range j.parts {
 			u := &j.pages.Cells.Cell[c].Device[i]
@@ -282,11 +338,15 @@ func (j *job) giveUp() {
 	}
 }
 
-// welcome gives a process the shared memory. The socket has room for it: it is
-// the first that is sent.
-func (j *job) welcome(p *process) error {
+// welcome gives a process the shared memory, and the arena if it has none. The
+// socket has room for it: it is the first that is sent.
+func (j *job) welcome(p *process, hasArena bool) error {
 	m := wire.Message{Kind: wire.Welcome, Cell: uint32(p.cell)}
-	_, _, err := p.conn.WriteMsgUnix(m.Append(nil), unix.UnixRights(j.pages.RulesFile, j.pages.CellsFile), nil)
+	fds := []int{j.pages.RulesFile, j.pages.CellsFile}
+	if j.stay.arena != nil && !hasArena && !p.looks {
+		fds = append(fds, j.stay.arena.File)
+	}
+	_, _, err := p.conn.WriteMsgUnix(m.Append(nil), unix.UnixRights(fds...), nil)
 	return err
 }
 
@@ -300,6 +360,10 @@ func (a *Agent) hear(j *job, p *process, m wire.Message) error {
 		a.post(func() { a.want(j, int(m.Device)) })
 	case wire.Done:
 		a.post(func() { a.done(j, int(m.Device)) })
+	case wire.Placed, wire.Asleep:
+		a.post(func() {}) // it is in its cell: the agent looks after each event
+	case wire.Unmoved:
+		a.post(func() { a.unmoved(j, m.Lease, m.Text) })
 	default:
 		return fmt.Errorf("process %d sent a message of kind %d", p.pid, m.Kind)
 	}
@@ -310,6 +374,10 @@ func (a *Agent) hear(j *job, p *process, m wire.Message) error {
 func (a *Agent) bye(j *job, p *process) {
 	if a.jobs[j.id] != j || j.cells[p.cell] != p {
 		return
+	}
+	// Its slots of the arena are free before its bytes are: who has the bytes finds slots.
+	if j.stay.arena != nil {
+		j.stay.reap = j.stay.arena.Reap()
 	}
 	j.pages.Rules.SetLive(p.cell, false)
 	j.cells[p.cell] = nil
@@ -342,7 +410,7 @@ func (j *job) watch(a *Agent, leader *os.File) {
 // endIfOver ends a job of which nothing is left: neither its program nor any
 // process that it started and that connected.
 func (a *Agent) endIfOver(j *job) {
-	if a.jobs[j.id] == j && j.empty() && (j.leader == nil || j.ended) && time.Now().After(j.until) {
+	if a.jobs[j.id] == j && j.request.Hold == nil && j.empty() && (j.leader == nil || j.ended) && time.Now().After(j.until) {
 		a.end(j, "its program has ended")
 	}
 }

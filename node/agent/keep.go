@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,24 +20,44 @@ type kept struct {
 	Request Request      `json:"request"`
 	Parts   []parts.Part `json:"parts"`
 	Began   time.Time    `json:"began"`
+	Devices []string     `json:"devices"` // the parts' universal names: numbers change when a device is lost
+	Hold    *Hold        `json:"hold,omitempty"`
 	Leader  int          `json:"leader"`
 	Started string       `json:"started"` // of the leader
 	UID     int          `json:"uid"`
 	// Cells is what its processes write in: who comes back shows it.
 	Cells wire.Identity `json:"cells"`
+	// Where its memory is to be, and what it has of the arena.
+	Place    uint32        `json:"place"`
+	Held     bool          `json:"held"`
+	Reserved uint64        `json:"reserved"`
+	Arena    wire.Identity `json:"arena"`
 }
 
 // keep writes a job down. It is there wholly or not at all.
 func (a *Agent) keep(j *job) error {
-	since, err := started(j.request.Leader)
-	if err != nil {
-		return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
+	if j.request.Hold == nil && j.started == "" {
+		since, err := started(j.request.Leader)
+		if err != nil {
+			return fmt.Errorf("looking at process %d: %w", j.request.Leader, err)
+		}
+		j.started = since
 	}
 	cells, err := wire.IdentityOf(j.pages.CellsFile)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(kept{j.request, j.parts, j.began, j.request.Leader, since, j.request.UID, cells})
+	arena := j.stay.lostArena
+	if j.stay.arena != nil {
+		if arena, err = wire.IdentityOf(j.stay.arena.File); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(kept{
+		Request: j.request, Parts: j.parts, Devices: a.names(j.parts), Began: j.began,
+		Hold: j.request.Hold, Leader: j.request.Leader, Started: j.started, UID: j.request.UID, Cells: cells,
+		Place: j.stay.place, Held: j.stay.held, Reserved: j.stay.reserved, Arena: arena,
+	})
 	if err != nil {
 		return err
 	}
@@ -73,25 +95,63 @@ func (a *Agent) adopt(id string) error {
 	if err := json.Unmarshal(text, &k); err != nil {
 		return err
 	}
-	switch since, err := started(k.Leader); {
-	case err != nil:
-		return err
-	case since != k.Started:
-		return os.ErrProcessDone
+	since := ""
+	if k.Hold == nil {
+		if since, err = started(k.Leader); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
 	}
+	if err := a.renumber(k.Parts, k.Devices); err != nil {
+		return err
+	}
+	k.Request.Policy = cmp.Or(k.Request.Policy, Never)
 	if err := k.Request.Check(); err != nil {
 		return err
 	}
-	if err := a.ledger.Give(id, k.Parts); err != nil {
+	give := a.ledger.Give
+	if k.Request.Policy == Borrow {
+		give = a.ledger.GiveLent
+	}
+	if err := give(id, k.Parts); err != nil {
 		return err
 	}
-	k.Request.Leader, k.Request.UID = k.Leader, k.UID
+	k.Request.Leader, k.Request.UID, k.Request.Hold = k.Leader, k.UID, k.Hold
+	reached := k.Place
+	if k.Place > 0 || k.Reserved > 0 {
+		a.lending, reached = true, k.Place-1 // nobody has said so yet
+	}
+	// Where the program itself has ended, processes that it started may have gone
+	// on: they have until then to come back.
 	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
-		until: time.Now().Add(2 * time.Second)}); err != nil {
+		started: k.Started, ended: k.Hold == nil && since != k.Started, until: time.Now().Add(2 * time.Second),
+		stay: stay{place: k.Place, reached: reached, held: k.Held,
+			reserved: k.Reserved, lostArena: k.Arena}}); err != nil {
 		a.ledger.Drop(id)
 		return err
 	}
 	a.log.Info("job goes on", "job", id, "name", k.Request.Name, "pid", k.Leader)
+	return nil
+}
+
+// names are the universal names of parts' devices.
+func (a *Agent) names(list []parts.Part) (names []string) {
+	for _, p := range list {
+		names = append(names, a.opts.Devices[p.Device].UUID)
+	}
+	return names
+}
+
+// renumber finds the devices of parts by name.
+func (a *Agent) renumber(list []parts.Part, names []string) error {
+	if len(list) != len(names) {
+		return fmt.Errorf("it names %d devices for %d parts", len(names), len(list))
+	}
+	for i, name := range names {
+		list[i].Device = slices.IndexFunc(a.opts.Devices, func(d parts.Device) bool { return d.UUID == name })
+		if list[i].Device < 0 {
+			return fmt.Errorf("its device %s is gone", name)
+		}
+	}
 	return nil
 }
 

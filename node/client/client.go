@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -63,6 +64,12 @@ func (c *Client) Node(ctx context.Context) (n agent.Node, err error) {
 // Begin asks for parts of devices for this process and those that it starts.
 func (c *Client) Begin(ctx context.Context, r agent.Request) (b agent.Begun, err error) {
 	return b, c.ask(ctx, http.MethodPost, "/v1/jobs", r, &b)
+}
+
+// Swap lets a job's memory go out, or come in. It does not wait until it has.
+func (c *Client) Swap(ctx context.Context, job, to string) error {
+	var done agent.Swap
+	return c.ask(ctx, http.MethodPost, "/v1/jobs/"+url.PathEscape(job)+"/swap", agent.Swap{To: to}, &done)
 }
 
 func (c *Client) ask(ctx context.Context, method, path string, in, out any) error {

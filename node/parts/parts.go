@@ -70,11 +70,12 @@ type Part struct {
 type Ledger struct {
 	devices []Device
 	held    map[string][]Part
+	lent    map[string][]Part // to those who were promised nothing
 }
 
 // New returns the ledger of devices of which nobody has anything.
 func New(devices []Device) *Ledger {
-	return &Ledger{devices: slices.Clone(devices), held: map[string][]Part{}}
+	return &Ledger{devices: slices.Clone(devices), held: map[string][]Part{}, lent: map[string][]Part{}}
 }
 
 // Devices returns the devices.
@@ -175,6 +176,71 @@ func (l *Ledger) Take(id string, a Ask) ([]Part, error) {
 	return slices.Clone(parts), nil
 }
 
+// Lend says which parts of devices a holder may have of what others leave, on
+// the devices of which least is held and lent. It takes nothing from what is
+// free.
+func (l *Ledger) Lend(id string, a Ask) ([]Part, error) {
+	if err := l.Check(a); err != nil {
+		return nil, err
+	}
+	if len(l.held[id])+len(l.lent[id]) > 0 {
+		return nil, fmt.Errorf("%s has its parts already", id)
+	}
+	busy := make([]Part, len(l.devices))
+	order := make([]int, 0, len(l.devices))
+	for i, d := range l.devices {
+		if d.Memory >= a.of(i, d).Memory {
+			order = append(order, i)
+		}
+		for _, all := range []map[string][]Part{l.held, l.lent} {
+			for _, parts := range all {
+				for _, p := range parts {
+					if p.Device == i {
+						busy[i].Compute += p.Compute
+						busy[i].Memory += p.Memory
+					}
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(order, func(x, y int) int {
+		return cmp.Or(cmp.Compare(busy[x].Compute, busy[y].Compute), cmp.Compare(busy[x].Memory, busy[y].Memory))
+	})
+	var parts []Part
+	for _, i := range order[:a.Devices] {
+		parts = append(parts, a.of(i, l.devices[i]))
+	}
+	slices.SortFunc(parts, func(x, y Part) int { return cmp.Compare(x.Device, y.Device) })
+	l.lent[id] = parts
+	return slices.Clone(parts), nil
+}
+
+// GiveLent takes over what a holder was lent by an earlier agent.
+func (l *Ledger) GiveLent(id string, parts []Part) error {
+	seen := map[int]bool{}
+	for _, p := range parts {
+		if p.Device < 0 || p.Device >= len(l.devices) || seen[p.Device] || p.Compute < 1 ||
+			p.Memory > l.devices[p.Device].Memory {
+			return fmt.Errorf("%s says that it has a part that cannot be: %+v", id, p)
+		}
+		seen[p.Device] = true
+	}
+	l.lent[id] = slices.Clone(parts)
+	return nil
+}
+
+// A NoArenaError says why a job that may be swapped cannot be begun now.
+type NoArenaError struct{ Need, Left, All uint64 }
+
+func (e *NoArenaError) Error() string {
+	if e.All == 0 {
+		return "the agent has no arena, into which a job could be swapped: start it with --arena, such as --arena 8GiB"
+	}
+	return fmt.Sprintf("the arena must have %d MiB left so that the job can be swapped, where %d of %d MiB are: "+
+		"wait until a job ends, ask for less memory, or start the agent with a larger --arena",
+		e.Need>>20, e.Left>>20, e.All>>20)
+}
+
 // Give takes over what a holder has by an earlier promise, as after a restart.
 func (l *Ledger) Give(id string, parts []Part) error {
 	if len(l.held[id]) > 0 {
@@ -195,7 +261,10 @@ func (l *Ledger) Give(id string, parts []Part) error {
 }
 
 // Drop ends a holder's promise.
-func (l *Ledger) Drop(id string) { delete(l.held, id) }
+func (l *Ledger) Drop(id string) {
+	delete(l.held, id)
+	delete(l.lent, id)
+}
 
 // Holders returns who has anything, in order.
 func (l *Ledger) Holders() []string { return slices.Sorted(maps.Keys(l.held)) }

@@ -16,7 +16,7 @@ import (
 
 const (
 	Magic   = 0x52494557
-	Version = 1
+	Version = 2
 	Devices = 16  // devices that a container may have
 	Cells   = 256 // processes that it may have at a time
 	// DeadAfter is how long the shim waits for a beat before it goes by turns,
@@ -33,10 +33,18 @@ const (
 	Fair               // the share, and what others leave
 )
 
+// Flags say what a container is told of its memory.
+type Flags uint32
+
+const (
+	Moves     Flags = 1 << iota // its place may change
+	Swappable                   // there is an arena
+)
+
 // Rule is one device, as the container may use it. Memory is in bytes, times
 // are nanoseconds of CLOCK_MONOTONIC, the share is in thousandths.
 type Rule struct {
-	MemoryLimit                        uint64
+	MemoryLimit                        atomic.Uint64 // changes while others leave more
 	Ordinal                            uint32
 	Share                              uint32
 	Mode                               Mode
@@ -44,7 +52,8 @@ type Rule struct {
 	LeaseUntil                         atomic.Uint64
 	TurnPeriod, TurnOffset, TurnLength uint64
 	UUID                               [16]byte
-	_                                  [7]uint64
+	MemoryPromised                     uint64 // up to where memory may be taken that cannot be swapped
+	_                                  [6]uint64
 }
 
 // Rules is what the agent writes and the container reads.
@@ -53,7 +62,9 @@ type Rules struct {
 	Devices        uint32
 	IdleAfter      uint32 // microseconds
 	Beat           atomic.Uint64
-	_              [5]uint64
+	Place          atomic.Uint32 // where all memory is to be: with the host where odd
+	Flags          Flags
+	_              [4]uint64
 	Device         [Devices]Rule
 	live           [Cells / 4]atomic.Uint32 // one byte for each cell
 }
@@ -86,10 +97,17 @@ type Use struct {
 	Charged, Wanted, Launches, Busy atomic.Uint64
 	Began, Ended, Hungry            atomic.Uint32
 	_                               uint32
+	Swappable                       atomic.Uint64 // of Charged
+	Swapped                         atomic.Uint64 // of Swappable: it takes nothing of the device
 }
 
 // Cell is what one process writes.
-type Cell struct{ Device [Devices]Use }
+type Cell struct {
+	Device [Devices]Use
+	Placed atomic.Uint32 // the last place that all of its memory has reached
+	Asleep atomic.Uint32 // it waits for its memory
+	_      [7]uint64
+}
 
 // CellTable is what the processes of a container write, a cell each.
 type CellTable struct{ Cell [Cells]Cell }
@@ -103,7 +121,13 @@ const (
 	Refused                 // agent: Text says why
 	Want                    // shim: Device, and the Lease in which it still has work; it waits for a lease
 	Done                    // shim: Device, Lease; its work of that lease is done
+	Placed                  // shim: the place in Lease is reached
+	Asleep                  // shim: it waits for its memory
+	Unmoved                 // shim: the place in Lease cannot be reached; Text says why
 )
+
+// OnlyLooks is what a process says in its hello that takes no memory.
+const OnlyLooks = "looks"
 
 // MessageSize is the length of each packet.
 const MessageSize = 128

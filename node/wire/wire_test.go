@@ -25,6 +25,8 @@ func layout() string {
 	var use wire.Use
 	say("rules", unsafe.Sizeof(rules))
 	say("rules.beat", unsafe.Offsetof(rules.Beat))
+	say("rules.place", unsafe.Offsetof(rules.Place))
+	say("rules.flags", unsafe.Offsetof(rules.Flags))
 	say("rules.device", unsafe.Offsetof(rules.Device))
 	live, _ := reflect.TypeFor[wire.Rules]().FieldByName("live")
 	say("rules.live", live.Offset)
@@ -33,10 +35,21 @@ func layout() string {
 	say("rule.lease_until", unsafe.Offsetof(rule.LeaseUntil))
 	say("rule.turn_length", unsafe.Offsetof(rule.TurnLength))
 	say("rule.uuid", unsafe.Offsetof(rule.UUID))
+	say("rule.memory_promised", unsafe.Offsetof(rule.MemoryPromised))
 	say("use", unsafe.Sizeof(use))
 	say("use.busy", unsafe.Offsetof(use.Busy))
 	say("use.hungry", unsafe.Offsetof(use.Hungry))
+	say("use.swapped", unsafe.Offsetof(use.Swapped))
+	say("cell.placed", unsafe.Offsetof(wire.Cell{}.Placed))
+	say("cell.asleep", unsafe.Offsetof(wire.Cell{}.Asleep))
 	say("cells", unsafe.Sizeof(wire.CellTable{}))
+	say("slot", unsafe.Sizeof(wire.Slot{}))
+	say("slot.state", unsafe.Offsetof(wire.Slot{}.State))
+	say("slot.address", unsafe.Offsetof(wire.Slot{}.Address))
+	say("arena", unsafe.Sizeof(wire.ArenaHead{}))
+	say("arena.chunks", unsafe.Offsetof(wire.ArenaHead{}.Chunks))
+	say("arena.ready", unsafe.Offsetof(wire.ArenaHead{}.Ready))
+	say("arena.start", unsafe.Offsetof(wire.ArenaHead{}.Start))
 	return b.String()
 }
 
@@ -48,6 +61,8 @@ const inC = `#include "wire.h"
 int main(void) {
 	SIZE("rules", weir_rules)
 	AT("rules.beat", weir_rules, beat)
+	AT("rules.place", weir_rules, place)
+	AT("rules.flags", weir_rules, flags)
 	AT("rules.device", weir_rules, device)
 	AT("rules.live", weir_rules, live)
 	SIZE("rule", weir_rule)
@@ -55,11 +70,23 @@ int main(void) {
 	AT("rule.lease_until", weir_rule, lease_until)
 	AT("rule.turn_length", weir_rule, turn_length)
 	AT("rule.uuid", weir_rule, uuid)
+	AT("rule.memory_promised", weir_rule, memory_promised)
 	SIZE("use", weir_use)
 	AT("use.busy", weir_use, busy)
 	AT("use.hungry", weir_use, hungry)
+	AT("use.swapped", weir_use, swapped)
+	AT("cell.placed", weir_cell, placed)
+	AT("cell.asleep", weir_cell, asleep)
 	SIZE("cells", weir_cells)
-	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 1 || WEIR_DONE != 5 || WEIR_FAIR != 2;
+	SIZE("slot", weir_slot)
+	AT("slot.state", weir_slot, state)
+	AT("slot.address", weir_slot, address)
+	SIZE("arena", weir_arena)
+	AT("arena.chunks", weir_arena, chunks)
+	AT("arena.ready", weir_arena, ready)
+	AT("arena.start", weir_arena, start)
+	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 2 || WEIR_DONE != 5 || WEIR_FAIR != 2 ||
+	       WEIR_UNMOVED != 8 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
 }
 `
 
@@ -111,7 +138,7 @@ func TestContainersCannotWriteTheirRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	p.Rules.Device[0].MemoryLimit = 42
+	p.Rules.Device[0].MemoryLimit.Store(42)
 	size := int(unsafe.Sizeof(wire.Rules{}))
 	if _, err := unix.Mmap(p.RulesFile, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err == nil {
 		t.Error("the rules were mapped to be written")
@@ -137,7 +164,7 @@ func TestContainersCannotWriteTheirRules(t *testing.T) {
 	if err := unix.Mprotect(m, unix.PROT_READ|unix.PROT_WRITE); err == nil {
 		t.Error("a mapping to be read became one to be written")
 	}
-	if got := (*wire.Rules)(unsafe.Pointer(&m[0])).Device[0].MemoryLimit; got != 42 {
+	if got := (*wire.Rules)(unsafe.Pointer(&m[0])).Device[0].MemoryLimit.Load(); got != 42 {
 		t.Errorf("the container reads %d", got)
 	}
 }

@@ -3,8 +3,8 @@
 // same project. It is for [sched.Workload.Expected], by which the discipline
 // "shortest" goes.
 //
-// What it learned dies with it: whoever starts again has seen nothing yet, and
-// learns anew.
+// A [Past] forgets all but the latest, and dies with what it learned; a [Seen]
+// keeps everything, and knows what it is shown.
 package past
 
 import (
@@ -62,11 +62,15 @@ func (p *Past) of(k Kind) []int64 {
 func (p *Past) Expected(k Kind) int64 {
 	for _, like := range k.likes() {
 		if seen := p.of(like); len(seen) >= enough {
-			sorted := slices.Sorted(slices.Values(seen))
-			return sorted[(len(sorted)-1)/2]
+			return median(seen)
 		}
 	}
 	return 0
+}
+
+func median(took []int64) int64 {
+	sorted := slices.Sorted(slices.Values(took))
+	return sorted[(len(sorted)-1)/2]
 }
 
 // likes are the kinds that k counts in, the closest first.

@@ -1,6 +1,7 @@
 package past_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -78,4 +79,48 @@ func TestStaysWithinWhatWasSeen(t *testing.T) {
 	if got := p.Expected(past.Kind{Owner: "busy", GPUs: -1}); got != 9 {
 		t.Errorf("of who goes on, %d is expected", got)
 	}
+}
+
+// A Seen knows what a Past knows that saw the same in order, whatever it was
+// shown before and took back, and in which order it was shown.
+func TestSeenKnowsWhatAPastKnows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		kind := rapid.Custom(func(t *rapid.T) past.Kind {
+			return past.Kind{
+				Owner: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "owner"),
+				GPUs:  rapid.Int64Range(1, 2).Draw(t, "gpus"),
+				Stem:  rapid.SampledFrom([]string{"", "train", "eval"}).Draw(t, "stem"),
+			}
+		})
+		runs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) past.Run {
+			return past.Run{Kind: kind.Draw(t, "kind"), Took: rapid.Int64Range(0, 99).Draw(t, "took")}
+		}), 0, 60).Draw(t, "runs")
+		p, s, order := &past.Past{}, &past.Seen{}, []int{}
+		for i := range runs {
+			runs[i].Ended = int64(i)
+			p.Ended(runs[i].Kind, runs[i].Took)
+			order = append(order, i)
+		}
+		for _, i := range rapid.Permutation(order).Draw(t, "first") {
+			switch rapid.IntRange(0, 3).Draw(t, "shown") {
+			case 0:
+				s.Show(fmt.Sprint(i), past.Run{Kind: kind.Draw(t, "else"), Took: 1, Ended: 7})
+			case 1:
+				s.Show(fmt.Sprint("gone-", i), runs[i])
+			}
+		}
+		for _, i := range rapid.Permutation(order).Draw(t, "then") {
+			s.Forget(fmt.Sprint("gone-", i))
+			s.Show(fmt.Sprint(i), runs[i])
+			if s.Show(fmt.Sprint(i), runs[i]) {
+				t.Fatalf("%+v is news twice", runs[i])
+			}
+		}
+		for range 5 {
+			k := kind.Draw(t, "asked")
+			if got, want := s.Expected(k), p.Expected(k); got != want {
+				t.Fatalf("%+v is expected to take %d, want %d", k, got, want)
+			}
+		}
+	})
 }

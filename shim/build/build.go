@@ -26,8 +26,9 @@ const (
 // The shim's sources, for each of its two libraries.
 var (
 	process = []string{"self.c", "connect.c", "members.c", "ledger.c"}
-	driver  = []string{"arrays.c", "async.c", "driver.c", "estimate.c", "gate.c", "graphs.c", "launch.c", "marks.c",
-		"memory.c", "pools.c", "queue.c", "real.c", "table.c", "vmm.c"}
+	driver  = []string{"arena.c", "arrays.c", "async.c", "copies.c", "driver.c", "estimate.c", "gate.c", "graphs.c",
+		"launch.c", "marks.c", "memory.c", "mover.c", "pointers.c", "pools.c", "queue.c", "real.c", "regions.c",
+		"swap.c", "table.c", "vmm.c"}
 	nvml = []string{"nvml.c"}
 )
 

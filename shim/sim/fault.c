@@ -7,12 +7,17 @@
  *	copy=N       the Nth copy from now fails
  *	bandwidth=N  copies take N bytes in a second
  *	lost=N       device N is gone, as long as it is said here
+ *	stop_WORD=N  the process stops (SIGSTOP) at the Nth from now of: create, map,
+ *	             access, unmap and release, of physical memory; copy and copied,
+ *	             before and after the bytes of a copy move
+ *	pid=N        what stops is for this process only; it comes before that
  */
 #define _GNU_SOURCE
 #include "fault.h"
 #include "state.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +26,23 @@
 
 static struct {
 	uint64_t alloc, copy, bandwidth, lost; /* lost has a bit for each device */
+	uint64_t stop[STOPS];
+	bool others; /* what stops is for another process */
 } now;
 static struct stat seen;
 static bool begun;
 static uint64_t looked;
 
+static const char *const stops[STOPS] = { "stop_create", "stop_map",   "stop_access", "stop_copy",
+					  "stop_copied", "stop_unmap", "stop_release" };
+
 static void set(const char *name, uint64_t n)
 {
+	for (int i = 0; i < STOPS; i++)
+		if (!strcmp(name, stops[i]) && !now.others)
+			now.stop[i] = n;
+	if (!strcmp(name, "pid"))
+		now.others = n != (uint64_t)getpid();
 	if (!strcmp(name, "alloc"))
 		now.alloc = n;
 	else if (!strcmp(name, "copy"))
@@ -100,6 +115,13 @@ bool fault_alloc(void)
 bool fault_copy(void)
 {
 	return due(&now.copy);
+}
+
+/* Whoever stopped it kills it there or lets it go on. No other process waits for it: it holds no lock of theirs. */
+void fault_stop(enum fault_stop at)
+{
+	if (due(&now.stop[at]))
+		raise(SIGSTOP); /* this thread, here, and with it all others */
 }
 
 uint64_t fault_bandwidth(void)

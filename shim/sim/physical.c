@@ -1,8 +1,7 @@
 /*
- * Physical memory of the interface for virtual memory management. It is in
- * files without a name, so that it can be mapped anywhere and more than once.
- * What is not to be exported shares one file: a process may have more pieces
- * than it may have descriptors.
+ * Physical memory of the interface for virtual memory management: pages of this
+ * process that move from one address to another, which costs next to nothing.
+ * What is exported, or mapped in two places at once, is in a file without a name.
  */
 #define _GNU_SOURCE
 #include "physical.h"
@@ -21,9 +20,6 @@ struct trailer {
 };
 #define TRAILER_MAGIC "WEIRPHY"
 
-static int heap = -1;
-static uint64_t heap_end; /* a hole in the heap takes no memory: there is no need to fill it */
-
 /*
  * To take pages from the machine is slower than to copy into them, by far. So
  * that memory that is swapped out and in again comes in as fast as from a
@@ -33,50 +29,46 @@ static uint64_t heap_end; /* a hole in the heap takes no memory: there is no nee
 #define KEEP_BYTES (2ull << 30)
 #define KEEP_PIECES 1024
 static struct {
-	uint64_t offset, size;
+	uint64_t home, size;
 } kept[KEEP_PIECES];
 static size_t kept_pieces;
 static uint64_t kept_bytes;
 
-static bool kept_take(struct physical *p)
+static uint64_t kept_take(uint64_t size)
 {
 	for (size_t i = kept_pieces; i-- > 0;) {
-		if (kept[i].size != p->size)
+		if (kept[i].size != size)
 			continue;
-		p->fd = heap;
-		p->offset = kept[i].offset;
-		p->warm = true;
-		kept_bytes -= p->size;
+		uint64_t home = kept[i].home;
+		kept_bytes -= size;
 		kept[i] = kept[--kept_pieces];
-		return true;
+		return home;
 	}
-	return false;
+	return 0;
 }
 
-static void heap_give(const struct physical *p)
+/* Pages of this process, large ones where the machine has them. While they are mapped nowhere they are at home. */
+static bool pages_take(struct physical *p)
 {
-	bool whole = p->warm || lseek(heap, (off_t)p->offset, SEEK_HOLE) >= (off_t)(p->offset + p->size);
-	if (whole && kept_pieces < KEEP_PIECES && p->size <= KEEP_BYTES - kept_bytes) {
-		kept[kept_pieces].offset = p->offset;
+	p->home = kept_take(p->size);
+	if (p->home)
+		return true;
+	p->home = addresses_take(p->size, GRANULARITY);
+	if (!p->home || mprotect((void *)(uintptr_t)p->home, p->size, PROT_READ | PROT_WRITE))
+		return false;
+	madvise((void *)(uintptr_t)p->home, p->size, MADV_HUGEPAGE);
+	return true;
+}
+
+static void pages_give(const struct physical *p)
+{
+	if (kept_pieces < KEEP_PIECES && p->size <= KEEP_BYTES - kept_bytes) {
+		kept[kept_pieces].home = p->home;
 		kept[kept_pieces++].size = p->size;
 		kept_bytes += p->size;
 		return;
 	}
-	fallocate(heap, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->offset, (off_t)p->size);
-}
-
-static bool heap_take(struct physical *p)
-{
-	if (kept_take(p))
-		return true;
-	if (heap < 0)
-		heap = memfd_create("weir-sim", MFD_CLOEXEC);
-	if (heap < 0 || ftruncate(heap, (off_t)(heap_end + p->size)))
-		return false;
-	p->fd = heap;
-	p->offset = heap_end;
-	heap_end += p->size;
-	return true;
+	munmap((void *)(uintptr_t)p->home, p->size);
 }
 
 static bool file_take(struct physical *p)
@@ -85,7 +77,7 @@ static bool file_take(struct physical *p)
 	p->fd = memfd_create("weir-sim-shared", MFD_CLOEXEC);
 	if (p->fd < 0)
 		return false;
-	p->own_fd = true;
+	p->filed = true;
 	if (!ftruncate(p->fd, (off_t)p->size) && pwrite(p->fd, &t, sizeof t, (off_t)p->size) == sizeof t)
 		return true;
 	close(p->fd);
@@ -126,7 +118,7 @@ static CUresult create(CUmemGenericAllocationHandle *out, size_t bytes, const CU
 	struct physical *p = handle_new(PHYSICAL, sizeof *p);
 	if (p) {
 		*p = (struct physical){ .size = bytes, .charge = on_device ? bytes : 0, .handles = 1, .prop = *prop };
-		if (prop->requestedHandleTypes ? file_take(p) : heap_take(p)) {
+		if (prop->requestedHandleTypes ? file_take(p) : pages_take(p)) {
 			*out = (uintptr_t)p;
 			return CUDA_SUCCESS;
 		}
@@ -135,6 +127,27 @@ static CUresult create(CUmemGenericAllocationHandle *out, size_t bytes, const CU
 	if (on_device)
 		state_discharge(prop->location.id, bytes);
 	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+bool physical_file(struct physical *p)
+{
+	struct physical file = { .size = p->size, .prop = p->prop };
+	if (p->filed)
+		return true;
+	if (!file_take(&file))
+		return false;
+	for (uint64_t done = 0; done < p->size;) {
+		ssize_t n = pwrite(file.fd, (void *)(uintptr_t)(p->home + done), p->size - done, (off_t)done);
+		if (n <= 0) {
+			close(file.fd);
+			return false;
+		}
+		done += (uint64_t)n;
+	}
+	munmap((void *)(uintptr_t)p->home, p->size);
+	p->filed = true;
+	p->fd = file.fd;
+	return true;
 }
 
 bool physical_find(CUmemGenericAllocationHandle handle, struct physical **out)
@@ -147,10 +160,10 @@ void physical_let_go(struct physical *p)
 {
 	if (p->handles || p->maps)
 		return;
-	if (p->own_fd)
+	if (p->filed)
 		close(p->fd);
 	else
-		heap_give(p);
+		pages_give(p);
 	if (p->charge)
 		state_discharge(p->prop.location.id, p->charge);
 	handle_free(p);
@@ -197,7 +210,7 @@ static CUresult granularity(size_t *out, const CUmemAllocationProp *prop)
 static CUresult export(void *out, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type)
 {
 	struct physical *p;
-	if (!out || !physical_find(handle, &p) || !p->own_fd || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+	if (!out || !physical_find(handle, &p) || !p->filed || !p->prop.requestedHandleTypes || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
 		return CUDA_ERROR_INVALID_VALUE;
 	int fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
@@ -221,7 +234,7 @@ static CUresult import(CUmemGenericAllocationHandle *out, void *os_handle, CUmem
 	struct physical *p = handle_new(PHYSICAL, sizeof *p);
 	if (!p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*p = (struct physical){ .own_fd = true, .size = t.size, .handles = 1, .prop = t.prop };
+	*p = (struct physical){ .filed = true, .size = t.size, .handles = 1, .prop = t.prop };
 	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (p->fd < 0) {
 		handle_free(p);
@@ -234,12 +247,12 @@ static CUresult import(CUmemGenericAllocationHandle *out, void *os_handle, CUmem
 CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t bytes, const CUmemAllocationProp *prop,
 		     unsigned long long flags)
 {
-	ENTER(create(out, bytes, prop, flags));
+	ENTER((fault_stop(STOP_CREATE), create(out, bytes, prop, flags)));
 }
 
 CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
 {
-	ENTER(release(handle));
+	ENTER((fault_stop(STOP_RELEASE), release(handle)));
 }
 
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *address)

@@ -4,10 +4,6 @@
 
 #include <sys/mman.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* since Linux 5.14; older ones refuse it, and nothing is lost but time */
-#endif
-
 static void *nothing_at(uint64_t wish, uint64_t bytes, int flags)
 {
 	void *p = mmap((void *)(uintptr_t)wish, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1,
@@ -16,7 +12,7 @@ static void *nothing_at(uint64_t wish, uint64_t bytes, int flags)
 }
 
 /* Addresses that begin at a multiple of the alignment: more are taken, and given back at both ends. */
-static uint64_t aligned(uint64_t bytes, uint64_t alignment)
+uint64_t addresses_take(uint64_t bytes, uint64_t alignment)
 {
 	if (bytes > UINT64_MAX / 2 - alignment)
 		return 0;
@@ -39,7 +35,7 @@ static CUresult reserve(CUdeviceptr *out, size_t bytes, size_t alignment, CUdevi
 		alignment = GRANULARITY;
 	uint64_t at = wish && wish % alignment == 0 ? (uintptr_t)nothing_at(wish, bytes, MAP_FIXED_NOREPLACE) : 0;
 	if (!at)
-		at = aligned(bytes, alignment);
+		at = addresses_take(bytes, alignment);
 	if (!at)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	struct range range = { .base = at, .size = bytes, .kind = RESERVED };
@@ -70,6 +66,56 @@ static CUresult unreserve(CUdeviceptr address, size_t bytes)
 	return CUDA_SUCCESS;
 }
 
+/* Pages that are at one place go to another; where they were, nothing is left, but nobody else's either. */
+static bool pages_go(uint64_t from, uint64_t to, uint64_t bytes)
+{
+	void *p = mremap((void *)(uintptr_t)from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+			 (void *)(uintptr_t)to);
+	return p != MAP_FAILED && !mprotect((void *)(uintptr_t)from, bytes, PROT_NONE);
+}
+
+/* Takes pages home from their only mapping. */
+static bool go_home(struct physical *p, uint64_t from)
+{
+	p->home = addresses_take(p->size, GRANULARITY);
+	return p->home && pages_go(from, p->home, p->size) &&
+	       !mprotect((void *)(uintptr_t)p->home, p->size, PROT_READ | PROT_WRITE);
+}
+
+static bool map_file(const struct physical *p, uint64_t address, uint64_t bytes, int protection)
+{
+	return mmap((void *)(uintptr_t)address, bytes, protection, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, p->fd, 0) !=
+	       MAP_FAILED;
+}
+
+/* What is mapped already, or in part, needs a file; where it is, it stays. */
+static bool make_file(struct physical *p)
+{
+	struct range *r = NULL;
+	if (p->filed)
+		return true;
+	for (size_t i = 0; i < memory.count && p->maps; i++)
+		if (memory.at[i]->kind == MAPPED && memory.at[i]->owner == p)
+			r = memory.at[i];
+	if (r && !go_home(p, r->base))
+		return false;
+	if (!physical_file(p))
+		return false;
+	return !r || map_file(p, r->base, r->size, r->access ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
+static bool put(struct physical *p, uint64_t address, uint64_t bytes)
+{
+	if (p->maps == 0 && !p->filed && bytes == p->size) {
+		uint64_t home = p->home;
+		if (!pages_go(home, address, bytes) || mprotect((void *)(uintptr_t)address, bytes, PROT_NONE))
+			return false;
+		munmap((void *)(uintptr_t)home, bytes);
+		return true;
+	}
+	return make_file(p) && map_file(p, address, bytes, PROT_NONE);
+}
+
 static CUresult map(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
 		    unsigned long long flags)
 {
@@ -78,18 +124,12 @@ static CUresult map(CUdeviceptr address, size_t bytes, size_t offset, CUmemGener
 	if (!physical_find(handle, &p) || !place || !bytes || bytes % GRANULARITY || address % GRANULARITY || offset ||
 	    bytes > p->size || flags || address + bytes > place->base + place->size || any_mapped(address, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (!put(p, address, bytes))
+		return CUDA_ERROR_MAP_FAILED;
 	struct range range = { .base = address, .size = bytes, .kind = MAPPED, .owner = p,
 			       .device = p->prop.location.type == CU_MEM_LOCATION_TYPE_DEVICE ? p->prop.location.id : 0 };
-	struct range *r = range_add(&memory, &range);
-	if (!r)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (mmap((void *)(uintptr_t)address, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, p->fd,
-		 (off_t)p->offset) == MAP_FAILED) {
-		range_remove(&memory, r);
-		return CUDA_ERROR_MAP_FAILED;
-	}
 	p->maps++;
-	return CUDA_SUCCESS;
+	return range_add(&memory, &range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* Whether a stretch is mappings from one end to the other, none of them in part. */
@@ -109,11 +149,11 @@ static CUresult unmap(CUdeviceptr address, size_t bytes)
 {
 	if (!whole_mappings(address, bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!nothing_at(address, bytes, MAP_FIXED))
-		return CUDA_ERROR_UNMAP_FAILED;
 	for (uint64_t at = address; at < address + bytes;) {
 		struct range *r = range_find(&memory, at);
 		struct physical *p = r->owner;
+		if (p->filed ? !nothing_at(at, r->size, MAP_FIXED) : !go_home(p, at))
+			return CUDA_ERROR_UNMAP_FAILED;
 		at += r->size;
 		range_remove(&memory, r);
 		p->maps--;
@@ -145,8 +185,6 @@ static CUresult set_access(CUdeviceptr address, size_t bytes, const CUmemAccessD
 	for (uint64_t at = address; at < address + bytes;) {
 		struct range *r = range_find(&memory, at);
 		r->access = protection ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
-		if (protection && ((struct physical *)r->owner)->warm) /* or each page would cost a fault */
-			madvise((void *)(uintptr_t)at, r->size, MADV_POPULATE_WRITE);
 		at += r->size;
 	}
 	return CUDA_SUCCESS;
@@ -175,17 +213,17 @@ CUresult cuMemAddressFree(CUdeviceptr address, size_t bytes)
 CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
 		  unsigned long long flags)
 {
-	ENTER(map(address, bytes, offset, handle, flags));
+	ENTER((fault_stop(STOP_MAP), map(address, bytes, offset, handle, flags)));
 }
 
 CUresult cuMemUnmap(CUdeviceptr address, size_t bytes)
 {
-	ENTER(unmap(address, bytes));
+	ENTER((fault_stop(STOP_UNMAP), unmap(address, bytes)));
 }
 
 CUresult cuMemSetAccess(CUdeviceptr address, size_t bytes, const CUmemAccessDesc *access, size_t count)
 {
-	ENTER(set_access(address, bytes, access, count));
+	ENTER((fault_stop(STOP_ACCESS), set_access(address, bytes, access, count)));
 }
 
 CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr address)

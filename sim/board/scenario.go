@@ -65,7 +65,7 @@ type Replay struct {
 func fair(bursty int) *Replay {
 	return &Replay{
 		Plan: "swap", GPUs: 640, Surplus: sched.ByShare, Bursty: bursty,
-		Quotas:  map[string]int64{"7f04ca": 168},
+		Quotas:  map[string]int64{"7f04ca": 168, "b436b2": 8},
 		Weights: map[string]int64{"0e4a51": 4, "2869ce": 2, "e13805": 2, "ee9e8c": 8},
 	}
 }

@@ -36,6 +36,10 @@ type run struct {
 var built string
 
 func TestMain(m *testing.M) {
+	if text := os.Getenv(agency); text != "" {
+		fmt.Fprintln(os.Stderr, serve(text))
+		os.Exit(1)
+	}
 	if text := os.Getenv(asked); text != "" {
 		fmt.Fprintln(os.Stderr, become(text))
 		os.Exit(1)
@@ -70,7 +74,7 @@ func tests(m *testing.M) int {
 	}
 	defer os.RemoveAll(built)
 	_, sim, err := build.Machine(built)
-	for _, name := range []string{"hold", "burn"} {
+	for _, name := range []string{"hold", "burn", "keep"} {
 		if err == nil {
 			err = build.Program(filepath.Join(built, name), build.Plain, []string{filepath.Join(sim, "libcuda.so.1")},
 				"../test/machine/program/"+name+".c")
@@ -86,12 +90,22 @@ func tests(m *testing.M) int {
 // node is a machine with simulated devices, its agent and its programs.
 type node struct {
 	*testing.T
-	dir  string
-	env  map[string]string
-	stop func()
+	dir   string
+	env   map[string]string
+	arena uint64
+	idle  time.Duration
+	stop  func()
 }
 
 func newNode(t *testing.T, devices string) *node {
+	t.Helper()
+	n := newFolder(t, devices)
+	n.start()
+	return n
+}
+
+// newFolder makes a node that has no agent yet.
+func newFolder(t *testing.T, devices string) *node {
 	t.Helper()
 	// A socket's path may have 107 bytes, which a test's own folder can exceed.
 	dir, err := os.MkdirTemp("", "weir")
@@ -105,7 +119,6 @@ func newNode(t *testing.T, devices string) *node {
 	if err := library.Lay(lib, filepath.Join(built, "shim"), filepath.Join(built, "sim")); err != nil {
 		t.Fatal(err)
 	}
-	n.start()
 	return n
 }
 
@@ -118,7 +131,8 @@ func (n *node) start() {
 	if err != nil {
 		n.Fatal(err)
 	}
-	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Env: n.env, Logger: slog.New(slog.DiscardHandler)})
+	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Env: n.env, Logger: slog.New(slog.DiscardHandler),
+		Arena: n.arena, IdleMemory: n.idle})
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -155,7 +169,7 @@ type program struct {
 	*node
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
-	input io.Closer
+	input io.WriteCloser
 }
 
 func (n *node) run(r agent.Request, args ...string) *program {
@@ -165,6 +179,23 @@ func (n *node) run(r agent.Request, args ...string) *program {
 	text, _ := json.Marshal(run{n.dir, r, args})
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asked+"="+string(text))
+	return n.follow(cmd)
+}
+
+// join starts one more process of a job.
+func (n *node) join(job string, args ...string) *program {
+	n.Helper()
+	cmd := exec.Command(filepath.Join(built, args[0]), args[1:]...)
+	cmd.Env = append(os.Environ(), "WEIR_SIM_CONTEXT=0", "WEIR_SOCKET="+filepath.Join(n.dir, "jobs", job, "weir.sock"))
+	for name, value := range n.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return n.follow(cmd)
+}
+
+// follow starts a program, and is who talks to it.
+func (n *node) follow(cmd *exec.Cmd) *program {
+	n.Helper()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -188,6 +219,23 @@ func (p *program) line() string {
 		p.Fatalf("%s says nothing more: %v", p.cmd.Path, p.lines.Err())
 	}
 	return p.lines.Text()
+}
+
+// tell says a word to a program and returns its answer.
+func (p *program) tell(word string) string {
+	p.Helper()
+	if _, err := io.WriteString(p.input, word+"\n"); err != nil {
+		p.Fatal(err)
+	}
+	return p.line()
+}
+
+// expect tells a word, and wants an answer.
+func (p *program) expect(word, answer string) {
+	p.Helper()
+	if got := p.tell(word); got != answer {
+		p.Fatalf("%s: %q, want %q", word, got, answer)
+	}
 }
 
 // node returns what the agent knows.

@@ -19,6 +19,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"text/tabwriter"
 )
@@ -70,6 +71,9 @@ func bench(w io.Writer, output, run string) (missed bool, err error) {
 		return false, fmt.Errorf("-o %q is not known; use table or json", output)
 	}
 	runtime.GOMAXPROCS(1)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300) // as weir scheduler and weir up run
+	}
 	var results []Result
 	for _, c := range cases {
 		if !only.MatchString(c.name) {

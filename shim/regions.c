@@ -1,0 +1,361 @@
+/* Memory that can be swapped: see regions.h. */
+#include "regions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "real.h"
+#include "swap.h"
+
+#define LEAST_BLOCK 512u
+#define LARGEST_BLOCK (WEIR_CHUNK / 2)
+
+uint64_t piece_address(const struct region *r, uint32_t piece)
+{
+	return r->base + piece * PIECE_CHUNKS * WEIR_CHUNK;
+}
+
+uint64_t piece_bytes(const struct region *r, uint32_t piece)
+{
+	uint64_t left = r->base + r->bytes - piece_address(r, piece), most = PIECE_CHUNKS * WEIR_CHUNK;
+	return left < most ? left : most;
+}
+
+/* The first region that ends behind an address. */
+static size_t place_of(const struct regions *rs, uint64_t address)
+{
+	size_t low = 0, high = rs->count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (rs->at[mid]->base + rs->at[mid]->bytes <= address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static struct region *find(const struct regions *rs, uint64_t address)
+{
+	size_t i = place_of(rs, address);
+	return i < rs->count && rs->at[i]->base <= address ? rs->at[i] : NULL;
+}
+
+struct region *regions_next(struct regions *rs, uint64_t address)
+{
+	size_t i = place_of(rs, address);
+	return i < rs->count ? rs->at[i] : NULL;
+}
+
+/* The block of a region that an address is in; one that is not divided has the block 0. */
+static uint32_t block_of(const struct region *r, uint64_t address)
+{
+	return r->block ? (uint32_t)((address - r->base) / r->block) : 0;
+}
+
+static bool begins(const struct region *r, uint64_t address)
+{
+	if (r->block == 0)
+		return address == r->base;
+	return (address - r->base) % r->block == 0 && r->sizes[block_of(r, address)] != 0;
+}
+
+static bool insert(struct regions *rs, struct region *r)
+{
+	if (rs->count == rs->room) {
+		size_t room = rs->room ? rs->room * 2 : 64;
+		struct region **at = realloc(rs->at, room * sizeof *at);
+		if (at == NULL)
+			return false;
+		rs->at = at;
+		rs->room = room;
+	}
+	size_t i = place_of(rs, r->base);
+	memmove(rs->at + i + 1, rs->at + i, (rs->count - i) * sizeof *rs->at);
+	rs->at[i] = r;
+	rs->count++;
+	r->serial = ++rs->serial;
+	return true;
+}
+
+static void take_out(struct regions *rs, const struct region *r)
+{
+	size_t i = place_of(rs, r->base);
+	memmove(rs->at + i, rs->at + i + 1, (rs->count - i - 1) * sizeof *rs->at);
+	rs->count--;
+}
+
+CUresult piece_back(const struct region *r, uint32_t i)
+{
+	CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+				    .location = {CU_MEM_LOCATION_TYPE_DEVICE, r->device}};
+	CUmemAccessDesc access = {prop.location, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+	uint64_t at = piece_address(r, i), bytes = piece_bytes(r, i);
+	struct piece *p = &r->piece[i];
+
+	CUresult e = REAL(cuMemCreate, &p->handle, bytes, &prop, 0);
+	if (e != CUDA_SUCCESS)
+		return e;
+	e = REAL(cuMemMap, at, bytes, 0, p->handle, 0);
+	if (e == CUDA_SUCCESS) {
+		e = REAL(cuMemSetAccess, at, bytes, &access, 1);
+		if (e != CUDA_SUCCESS)
+			REAL(cuMemUnmap, at, bytes);
+	}
+	if (e != CUDA_SUCCESS)
+		REAL(cuMemRelease, p->handle);
+	p->on_device = e == CUDA_SUCCESS;
+	return e;
+}
+
+CUresult piece_strip(const struct region *r, uint32_t i)
+{
+	struct piece *p = &r->piece[i];
+	CUresult e = REAL(cuMemUnmap, piece_address(r, i), piece_bytes(r, i));
+
+	if (e != CUDA_SUCCESS)
+		return e;
+	p->on_device = false;
+	return REAL(cuMemRelease, p->handle);
+}
+
+static void forget(struct region *r)
+{
+	free(r->sizes);
+	free(r->slots);
+	free(r->piece);
+	free(r);
+}
+
+/* Gives back all that a region has. Nobody else knows it any more. Called with the lock held. */
+static void destroy(struct self *self, struct region *r)
+{
+	uint64_t out = 0;
+
+	for (uint32_t i = 0; i < r->pieces; i++) {
+		if (r->piece[i].on_device)
+			piece_strip(r, i);
+		else
+			out += piece_bytes(r, i);
+	}
+	REAL(cuMemAddressFree, r->base, r->bytes);
+	arena_free(&self->arena, r->chunks, r->slots);
+	ledger_swap(&self->ledger, r->rule, -(int64_t)r->bytes, -(int64_t)out);
+	ledger_release(&self->ledger, r->rule, r->bytes);
+	forget(r);
+}
+
+static struct region *describe(const struct holder *h, uint64_t bytes, uint64_t asked, uint32_t block)
+{
+	struct region *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return NULL;
+	r->bytes = bytes;
+	r->asked = asked;
+	r->ctx = h->ctx;
+	r->device = h->device;
+	r->rule = h->rule;
+	r->block = block;
+	r->chunks = (uint32_t)(bytes / WEIR_CHUNK);
+	r->pieces = (r->chunks + PIECE_CHUNKS - 1) / PIECE_CHUNKS;
+	r->slots = calloc(r->chunks, sizeof *r->slots);
+	r->piece = calloc(r->pieces, sizeof *r->piece);
+	if (block != 0)
+		r->sizes = calloc(WEIR_CHUNK / block, sizeof *r->sizes);
+	if (r->slots != NULL && r->piece != NULL && (block == 0 || r->sizes != NULL))
+		return r;
+	forget(r);
+	return NULL;
+}
+
+/* Fills a region whose bytes are charged. Called with the lock held. */
+static CUresult furnish(const struct holder *h, struct region *r)
+{
+	struct arena *arena = &h->self->arena;
+	CUresult e = REAL(cuMemAddressReserve, &r->base, r->bytes, WEIR_CHUNK, 0, 0);
+
+	if (e != CUDA_SUCCESS)
+		return e;
+	if (!arena_claim(arena, r->base, r->chunks, r->slots)) {
+		REAL(cuMemAddressFree, r->base, r->bytes);
+		self_complain("the arena has no room for %llu bytes, which is within the limit",
+			      (unsigned long long)r->bytes);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	for (uint32_t i = 0; i < r->pieces && e == CUDA_SUCCESS; i++) {
+		struct patience patience = {0};
+		do
+			e = piece_back(r, i);
+		while (memory_again(h->self, e, &patience));
+	}
+	if (e == CUDA_SUCCESS && insert(&h->self->regions, r)) {
+		ledger_swap(&h->self->ledger, r->rule, (int64_t)r->bytes, 0);
+		return CUDA_SUCCESS;
+	}
+	for (uint32_t i = 0; i < r->pieces; i++)
+		if (r->piece[i].on_device)
+			piece_strip(r, i);
+	REAL(cuMemAddressFree, r->base, r->bytes);
+	arena_free(arena, r->chunks, r->slots);
+	return e == CUDA_SUCCESS ? CUDA_ERROR_OUT_OF_MEMORY : e;
+}
+
+/* Makes a region. Called with the lock held. */
+static CUresult make(const struct holder *h, uint64_t bytes, uint64_t asked, uint32_t block, struct region **out)
+{
+	CUresult e = CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (!memory_reserve_swappable(h, bytes))
+		return e;
+	struct region *r = describe(h, bytes, asked, block);
+	if (r != NULL)
+		e = furnish(h, r);
+	if (e == CUDA_SUCCESS) {
+		*out = r;
+		return e;
+	}
+	if (r != NULL)
+		forget(r);
+	ledger_release(&h->self->ledger, h->rule, bytes);
+	return e;
+}
+
+static CUresult take_whole(const struct holder *h, size_t bytes, CUdeviceptr *out)
+{
+	uint64_t rounded = (bytes + WEIR_CHUNK - 1) / WEIR_CHUNK * WEIR_CHUNK;
+	struct region *r;
+
+	if (bytes > UINT64_MAX / 2)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult e = make(h, rounded, bytes, 0, &r);
+	if (e == CUDA_SUCCESS)
+		*out = r->base;
+	return e;
+}
+
+/* A region of the context with a free block of this size, or NULL. */
+static struct region *with_room(const struct regions *rs, CUcontext ctx, uint32_t block)
+{
+	for (size_t i = 0; i < rs->count; i++) {
+		struct region *r = rs->at[i];
+		if (r->block == block && r->ctx == ctx && r->used < WEIR_CHUNK / block)
+			return r;
+	}
+	return NULL;
+}
+
+static CUresult take_block(const struct holder *h, size_t bytes, CUdeviceptr *out)
+{
+	uint32_t block = LEAST_BLOCK, i = 0;
+	CUresult e = CUDA_SUCCESS;
+
+	while (block < bytes)
+		block *= 2;
+	struct region *r = with_room(&h->self->regions, h->ctx, block);
+	if (r == NULL)
+		e = make(h, WEIR_CHUNK, 0, block, &r);
+	if (e != CUDA_SUCCESS)
+		return e;
+	while (r->sizes[i] != 0)
+		i++;
+	r->sizes[i] = (uint32_t)bytes;
+	r->used++;
+	*out = r->base + (uint64_t)i * block;
+	return e;
+}
+
+CUresult regions_alloc(const struct holder *h, size_t bytes, CUdeviceptr *out)
+{
+	swap_enter(h->self);
+	pthread_mutex_lock(&h->self->regions.lock);
+	CUresult e = bytes > LARGEST_BLOCK ? take_whole(h, bytes, out) : take_block(h, bytes, out);
+	pthread_mutex_unlock(&h->self->regions.lock);
+	swap_leave(h->self);
+	return e;
+}
+
+/* The driver frees memory when all work that was given to it before is done. What is swapped out has none. */
+static CUresult wait_for_work(struct self *self, CUcontext ctx)
+{
+	CUcontext current = NULL;
+
+	REAL(cuCtxGetCurrent, &current);
+	if (current == NULL)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (swap_is_out(self))
+		return CUDA_SUCCESS;
+	CUresult e = REAL(cuCtxPushCurrent_v2, ctx);
+	if (e != CUDA_SUCCESS)
+		return e;
+	e = REAL(cuCtxSynchronize);
+	REAL(cuCtxPopCurrent_v2, &current);
+	return e;
+}
+
+bool regions_free(struct self *self, CUdeviceptr address, CUresult *result)
+{
+	struct regions *rs = &self->regions;
+	CUcontext ctx = NULL;
+
+	pthread_mutex_lock(&rs->lock);
+	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
+	bool ours = r != NULL, right = ours && begins(r, address);
+	if (ours)
+		ctx = r->ctx;
+	pthread_mutex_unlock(&rs->lock);
+	if (!ours)
+		return false;
+	*result = right ? wait_for_work(self, ctx) : CUDA_ERROR_INVALID_VALUE;
+	if (*result != CUDA_SUCCESS)
+		return true;
+	pthread_mutex_lock(&rs->lock);
+	r = find(rs, address);
+	if (r == NULL || !begins(r, address)) {
+		*result = CUDA_ERROR_INVALID_VALUE; /* freed twice */
+	} else {
+		if (r->block != 0) {
+			r->sizes[block_of(r, address)] = 0;
+			r->used--;
+		}
+		if (r->used == 0) {
+			take_out(rs, r);
+			destroy(self, r);
+		}
+	}
+	pthread_mutex_unlock(&rs->lock);
+	return true;
+}
+
+bool regions_find(struct self *self, CUdeviceptr address, struct allocation *out)
+{
+	struct regions *rs = &self->regions;
+
+	pthread_mutex_lock(&rs->lock);
+	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
+	uint32_t i = r != NULL ? block_of(r, address) : 0;
+	bool ours = r != NULL && (r->block == 0 || r->sizes[i] != 0);
+	if (ours)
+		*out = (struct allocation){.base = r->base + (uint64_t)i * r->block,
+					   .bytes = r->block ? r->sizes[i] : r->asked,
+					   .serial = (r->serial << 12) + i,
+					   .ctx = r->ctx,
+					   .device = r->device};
+	pthread_mutex_unlock(&rs->lock);
+	return ours;
+}
+
+void regions_context_gone(struct self *self, CUcontext ctx)
+{
+	struct regions *rs = &self->regions;
+
+	for (size_t i = rs->count; i-- > 0;) {
+		struct region *r = rs->at[i];
+		if (r->ctx != ctx)
+			continue;
+		take_out(rs, r);
+		destroy(self, r);
+	}
+}

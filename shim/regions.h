@@ -1,0 +1,80 @@
+/*
+ * Memory that can be swapped: what stands behind cuMemAlloc where the container
+ * has an arena. Addresses stay as they are for as long as a program has them;
+ * what is behind them is the device's memory or, swapped out, nothing.
+ *
+ * What is larger than half a chunk is a region of its own. Smaller ones are
+ * blocks of regions of one chunk, all of one size in each.
+ */
+#ifndef WEIR_REGIONS_H
+#define WEIR_REGIONS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "abi/cuda.h"
+#include "wire.h"
+
+/* Chunks in one physical allocation, at most: what is copied and given up in one piece. */
+#define PIECE_CHUNKS 16u
+
+struct piece {
+	CUmemGenericAllocationHandle handle;
+	bool on_device;
+};
+
+struct region {
+	CUdeviceptr base;
+	uint64_t bytes; /* multiples of a chunk, as its base is */
+	uint64_t asked;
+	uint64_t serial;
+	CUcontext ctx;
+	CUdevice device;
+	uint32_t rule;
+	uint32_t block;	 /* the size of its blocks; 0: it is one allocation */
+	uint32_t used;	 /* blocks that somebody has */
+	uint32_t *sizes; /* of each block as it was asked for; 0: nobody has it */
+	uint32_t chunks, pieces;
+	uint32_t *slots; /* of the chunks, in the arena */
+	struct piece *piece;
+};
+
+struct regions {
+	pthread_mutex_t lock; /* held by whoever moves a piece, too */
+	struct region **at;   /* by address */
+	size_t count, room;
+	uint64_t serial;
+};
+
+struct self;
+struct holder;
+
+/* Takes memory. Its holder is one that takes memory so. */
+CUresult regions_alloc(const struct holder *holder, size_t bytes, CUdeviceptr *out);
+
+/* Frees what is at an address; false where it is not of a region. Swapped out, it frees the host's copy. */
+bool regions_free(struct self *self, CUdeviceptr address, CUresult *result);
+
+/* An allocation that an address is in. */
+struct allocation {
+	uint64_t base, bytes, serial;
+	CUcontext ctx;
+	CUdevice device;
+};
+bool regions_find(struct self *self, CUdeviceptr address, struct allocation *out);
+
+/* The first region that begins at an address or behind it, or NULL. Called with the lock held. */
+struct region *regions_next(struct regions *regions, uint64_t address);
+
+/* All memory of a context is freed: it is gone. Called with the lock held. */
+void regions_context_gone(struct self *self, CUcontext ctx);
+
+/* The bytes of one piece, and where it begins. */
+uint64_t piece_bytes(const struct region *region, uint32_t piece);
+uint64_t piece_address(const struct region *region, uint32_t piece);
+
+/* Puts the device's memory behind a piece, with any contents; or takes it away. */
+CUresult piece_back(const struct region *region, uint32_t piece);
+CUresult piece_strip(const struct region *region, uint32_t piece);
+
+#endif

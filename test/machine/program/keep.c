@@ -1,0 +1,199 @@
+/*
+ * Keeps known bytes in memory of the device: buffers of many sizes, one of them
+ * large. It says "ready", and then does what it reads, a word a line:
+ *
+ *	check   says "right" where all bytes are as they were written
+ *	write   writes other bytes
+ *	free    frees every second buffer, and says "freed"
+ *	fill    takes new ones in their place, and says "filled"
+ *	speed   says how many bytes this machine copies in a second, between pages that it has
+ *	spin    launches a kernel of 10 ms and waits for it, and says "spun"
+ *
+ *	work N  launches kernels of 1 ms for N milliseconds, and says in how many microseconds the first
+ *	        was done, how many there were, and in how many microseconds all
+ *
+ * usage: keep LARGE-MIB
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "abi/cuda.h"
+
+static void check(CUresult r, const char *what)
+{
+	if (r != CUDA_SUCCESS) {
+		printf("%s: error %d\n", what, (int)r);
+		exit(1);
+	}
+}
+#define CHECK(call) check((call), #call)
+
+#define BUFFERS 8
+static size_t sizes[BUFFERS] = {1000, 70 << 10, 0, 700 << 10, 2 << 20, 5000000, 512, 1 << 20};
+static CUdeviceptr buffers[BUFFERS];
+static uint64_t seed = 1;
+static unsigned char *bytes; /* as large as the largest */
+
+static uint64_t word(int buffer, size_t i)
+{
+	uint64_t x = (seed * 1000003 + (uint64_t)buffer) * 0x9e3779b97f4a7c15ull + i * 0xd6e8feb86659fd93ull;
+	return x ^ (x >> 29);
+}
+
+static void write_one(int b)
+{
+	for (size_t i = 0; i < sizes[b] / 8; i++) {
+		uint64_t w = word(b, i);
+		memcpy(bytes + i * 8, &w, 8);
+	}
+	CHECK(cuMemcpyHtoD_v2(buffers[b], bytes, sizes[b]));
+}
+
+static bool right(int b)
+{
+	memset(bytes, 0, sizes[b]);
+	CHECK(cuMemcpyDtoH_v2(bytes, buffers[b], sizes[b]));
+	for (size_t i = 0; i < sizes[b] / 8; i++) {
+		uint64_t w = word(b, i);
+		if (memcmp(bytes + i * 8, &w, 8) != 0) {
+			printf("buffer %d is wrong at %zu of %zu\n", b, i * 8, sizes[b]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void check_all(void)
+{
+	for (int b = 0; b < BUFFERS; b++)
+		if (buffers[b] != 0 && !right(b))
+			return;
+	puts("right");
+}
+
+static void write_all(void)
+{
+	seed++;
+	for (int b = 0; b < BUFFERS; b++)
+		if (buffers[b] != 0)
+			write_one(b);
+	puts("written");
+}
+
+static void free_half(void)
+{
+	for (int b = 0; b < BUFFERS; b += 2) {
+		CHECK(cuMemFree_v2(buffers[b]));
+		buffers[b] = 0;
+	}
+	puts("freed");
+}
+
+static void fill(void)
+{
+	for (int b = 0; b < BUFFERS; b++)
+		if (buffers[b] == 0) {
+			CHECK(cuMemAlloc_v2(&buffers[b], sizes[b]));
+			write_one(b);
+		}
+	puts("filled");
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The best of some copies: what a swap is measured by. */
+static void speed(void)
+{
+	size_t n = sizes[2];
+	unsigned char *to = malloc(n);
+	double best = 0;
+
+	memset(to, 1, n);
+	for (int i = 0; i < 5; i++) {
+		double began = seconds();
+		memcpy(to, bytes, n);
+		double rate = (double)n / (seconds() - began);
+		best = rate > best ? rate : best;
+		bytes[0] ^= to[n - 1]; /* nothing is left out as unused */
+	}
+	free(to);
+	printf("%.0f\n", best);
+}
+
+static void spin(CUfunction f)
+{
+	CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	CHECK(cuCtxSynchronize());
+	puts("spun");
+}
+
+/* How long it takes until the first is done, and what it gets from then on. */
+static void work(CUmodule module, double length)
+{
+	CUfunction f;
+	double began = seconds();
+	long kernels = 1;
+
+	CHECK(cuModuleGetFunction(&f, module, "spin_1ms"));
+	CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	CHECK(cuCtxSynchronize());
+	double first = seconds() - began;
+	for (; seconds() - began < length; kernels++)
+		CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	CHECK(cuCtxSynchronize());
+	printf("%.0f %ld %.0f\n", first * 1e6, kernels, (seconds() - began) * 1e6);
+}
+
+int main(int argc, char **argv)
+{
+	char line[64];
+	CUdevice device;
+	CUcontext context;
+	CUmodule module;
+	CUfunction f;
+
+	sizes[2] = (size_t)(argc > 1 ? atoi(argv[1]) : 40) << 20;
+	bytes = malloc(sizes[2] > sizes[5] ? sizes[2] : sizes[5]);
+	CHECK(cuInit(0));
+	CHECK(cuDeviceGet(&device, 0));
+	CHECK(cuDevicePrimaryCtxRetain(&context, device));
+	CHECK(cuCtxSetCurrent(context));
+	CHECK(cuModuleLoadData(&module, ""));
+	CHECK(cuModuleGetFunction(&f, module, "spin_10ms"));
+	for (int b = 0; b < BUFFERS; b++) {
+		CHECK(cuMemAlloc_v2(&buffers[b], sizes[b]));
+		write_one(b);
+	}
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin) != NULL) {
+		line[strcspn(line, "\n")] = 0;
+		if (strcmp(line, "check") == 0)
+			check_all();
+		else if (strcmp(line, "write") == 0)
+			write_all();
+		else if (strcmp(line, "free") == 0)
+			free_half();
+		else if (strcmp(line, "fill") == 0)
+			fill();
+		else if (strcmp(line, "speed") == 0)
+			speed();
+		else if (strncmp(line, "work ", 5) == 0)
+			work(module, atof(line + 5) / 1e3);
+		else if (strcmp(line, "spin") == 0)
+			spin(f);
+		else
+			printf("%s is no word that I know\n", line);
+		fflush(stdout);
+	}
+	return 0;
+}

@@ -1,0 +1,181 @@
+package realnode_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// tenants are those of the test, by namespace and name: two teams with four
+// eighths of the GPU each.
+type tenant struct{ namespace, name string }
+
+func tenants() (all []tenant) {
+	for i := range 8 {
+		all = append(all, tenant{[]string{"vision", "language"}[i%2], fmt.Sprintf("tenant-%d", i)})
+	}
+	return all
+}
+
+// steady looks whether tenants go on as they did: the containers are those that
+// were started, and what they have written is still there.
+func (w *world) steady(all []tenant) {
+	w.Helper()
+	for _, x := range all {
+		pod, err := w.kube.CoreV1().Pods(x.namespace).Get(w.Context(), x.name, metav1.GetOptions{})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if pod.Status.Phase != corev1.PodRunning || pod.Status.ContainerStatuses[0].RestartCount != 0 {
+			w.Errorf("%s is %s, and was restarted %d times", x.name, pod.Status.Phase,
+				pod.Status.ContainerStatuses[0].RestartCount)
+		}
+		w.eventually(x.name+" speaks", func() error {
+			said, err := w.words(x.namespace, x.name, 1)
+			if err == nil && !said[0].Intact {
+				err = errors.New("what it wrote is gone")
+			}
+			return err
+		})
+	}
+}
+
+// Eight containers have an eighth of a GPU each, by claims. Each sees its part
+// and has no more, and so it stays when the kubelet and the agent are killed
+// and pods are deleted, at work all the while.
+func TestContainersShareADevice(t *testing.T) {
+	state, err := os.MkdirTemp("", "weir") // sockets have short names
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(state) })
+	w := newWorld(t, state)
+	all := tenants()
+	for i, x := range all {
+		w.pod(x.namespace, x.name, "0.125", i)
+	}
+	w.eachHasItsPart(all)
+	w.agree(len(all))
+	w.limitAgent()
+
+	w.kill("/run/node/tools/kubelet ")
+	w.remove(all[0].namespace, all[0].name) // it learns of that when it is back
+	all = all[1:]
+	w.agree(len(all))
+	w.steady(all)
+
+	w.kill("/run/node/weir agent ")
+	w.remove(all[0].namespace, all[0].name)
+	all = all[1:]
+	w.agree(len(all))
+	w.steady(all)
+
+	// Both at once, while a pod goes and another comes in its place.
+	w.remove(all[0].namespace, all[0].name)
+	w.pod(all[0].namespace, "late", "0.125", 99)
+	w.kill("/run/node/weir agent ")
+	w.kill("/run/node/tools/kubelet ")
+	all = append(all[1:], tenant{all[0].namespace, "late"})
+	w.eachHasItsPart(all)
+	w.agree(len(all))
+	w.steady(all)
+
+	for _, x := range all {
+		w.remove(x.namespace, x.name)
+	}
+	w.agree(0)
+	if taken, err := w.used(); err != nil || taken != 0 {
+		t.Errorf("%d bytes of the device are taken, %v", taken, err)
+	}
+	if files, _ := filepath.Glob("/proc/" + w.first() + "/root/run/cdi/*"); len(files) > 0 {
+		t.Errorf("the container runtime is still told of %q", files)
+	}
+	w.leaves(syscall.SIGINT)
+
+	// The next one finds nothing in its way, and leaves nothing when it is killed
+	// but what the one after it removes.
+	w = newWorld(t, state)
+	w.pod("vision", "short", "0.5", 1)
+	w.eventually("it speaks", func() error { _, err := w.words("vision", "short", 1); return err })
+	w.leaves(syscall.SIGKILL)
+	newWorld(t, state).leaves(syscall.SIGINT)
+}
+
+// eachHasItsPart waits until tenants speak, and looks at what they have.
+func (w *world) eachHasItsPart(all []tenant) {
+	w.Helper()
+	const eighth = 10 << 10
+	for _, x := range all {
+		w.eventually(x.name+" has its part", func() error {
+			said, err := w.words(x.namespace, x.name, 3)
+			if err != nil {
+				return err
+			}
+			if len(said) < 3 {
+				return errors.New("it has just begun")
+			}
+			for _, s := range said {
+				if s.Had != eighth || s.Total != eighth || !s.Intact {
+					w.Fatalf("%s/%s: %+v", x.namespace, x.name, s)
+				}
+			}
+			return nil
+		})
+	}
+	for _, x := range all {
+		said, err := w.words(x.namespace, x.name, 3)
+		if err != nil {
+			w.Fatal(err)
+		}
+		share := 0.0
+		for _, s := range said {
+			share += s.Share / float64(len(said))
+		}
+		w.Logf("%s/%s had %.1f%% of the device and %d MiB of memory", x.namespace, x.name, share, said[0].Had)
+		if share > 14 {
+			w.Errorf("%s/%s had %.1f%% of the device, and may have 12.5", x.namespace, x.name, share)
+		}
+	}
+}
+
+// leaves ends weir up in some way and looks for what it has left.
+func (w *world) leaves(signal syscall.Signal) {
+	w.Helper()
+	first := w.first()
+	w.end(signal)
+	w.eventually("nothing of it runs", func() error {
+		if _, err := os.Stat("/proc/" + first); !errors.Is(err, fs.ErrNotExist) {
+			return errors.New("its first process lives")
+		}
+		out, _ := exec.Command("pgrep", "-f", "/run/node/|weir.test|containerd-shim-runc-v2.*k8s.io").Output()
+		if len(out) > 0 {
+			return fmt.Errorf("processes %s run", strings.Fields(string(out)))
+		}
+		return nil
+	})
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		w.Fatal(err)
+	}
+	if strings.Contains(string(mounts), w.dir) || strings.Contains(string(mounts), "/run/node") {
+		w.Errorf("it left mounts:\n%s", mounts)
+	}
+	if signal == syscall.SIGKILL {
+		return // the rest is for the next one
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "node")); !errors.Is(err, fs.ErrNotExist) {
+		w.Errorf("it left its folder, %v", err)
+	}
+	if groups, _ := filepath.Glob("/sys/fs/cgroup/*/weir-node-*"); len(groups) > 0 {
+		w.Errorf("it left control groups: %q", groups)
+	}
+}
