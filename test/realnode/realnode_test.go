@@ -1,15 +1,19 @@
 package realnode_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,6 +92,7 @@ func TestContainersShareADevice(t *testing.T) {
 	w.eachHasItsPart(all)
 	w.agree(len(all))
 	w.steady(all)
+	all = w.killAtAnyInstant(all)
 
 	for _, x := range all {
 		w.remove(x.namespace, x.name)
@@ -108,6 +113,28 @@ func TestContainersShareADevice(t *testing.T) {
 	w.eventually("it speaks", func() error { _, err := w.words("vision", "short", 1); return err })
 	w.leaves(syscall.SIGKILL)
 	newWorld(t, state).leaves(syscall.SIGINT)
+}
+
+// killAtAnyInstant lets a pod go and another come, again and again, and kills the
+// agent or the kubelet somewhere in between. It does so twice, or WEIR_ROUNDS
+// times.
+func (w *world) killAtAnyInstant(all []tenant) []tenant {
+	w.Helper()
+	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("WEIR_ROUNDS"), "2"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	for round := range rounds {
+		next := tenant{all[0].namespace, fmt.Sprintf("round-%d", round)}
+		w.remove(all[0].namespace, all[0].name)
+		w.pod(next.namespace, next.name, "0.125", round)
+		time.Sleep(rand.N(2500 * time.Millisecond))
+		w.kill([]string{"/run/node/weir agent ", "/run/node/weir agent ", "/run/node/tools/kubelet "}[round%3])
+		all = append(all[1:], next)
+		w.agree(len(all))
+	}
+	w.steady(all)
+	return all
 }
 
 // eachHasItsPart waits until tenants speak, and looks at what they have.

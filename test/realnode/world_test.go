@@ -218,10 +218,13 @@ func (w *world) programs(name string) (pids []int) {
 // kill kills a program of the node.
 func (w *world) kill(name string) {
 	w.Helper()
-	pids := w.programs(name)
-	if len(pids) != 1 {
-		w.Fatalf("%d processes run %s", len(pids), name)
-	}
+	var pids []int
+	w.eventually(name+" runs", func() error {
+		if pids = w.programs(name); len(pids) != 1 {
+			return fmt.Errorf("%d processes do", len(pids))
+		}
+		return nil
+	})
 	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 		w.Fatal(err)
 	}
