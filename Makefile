@@ -89,6 +89,10 @@ bench-shim: ## Measure what the shim costs and holds programs to, on a machine t
 bench-swap: ## Measure how fast 1 GiB is swapped out and in, beside this machine's copies
 	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run SwapSpeed
 
+.PHONY: bench-thin
+bench-thin: ## Twelve programs of a quarter on one device, three at work at a time
+	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run 'Thin|OwnerWakesUp'
+
 .PHONY: kill-swap
 kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap (8 min)
 	$(GO) test ./test/machine -count 1 -timeout 60m -v -run KilledWhileSwapping -args -runs 540

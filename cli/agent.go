@@ -11,10 +11,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 
+	"github.com/weir-gpu/weir/cli/quantity"
 	"github.com/weir-gpu/weir/cli/show"
 	"github.com/weir-gpu/weir/node/client"
 )
@@ -26,6 +28,8 @@ type AgentOptions struct {
 	Shim     string // the folder of the shim's libraries
 	Driver   string // that of the driver's; "" to look for it
 	Metrics  string // address of /metrics; "" for none
+	Arena    uint64 // bytes of this machine's memory into which jobs may be swapped
+	Idle     time.Duration
 	Logger   *slog.Logger
 
 	Cluster *rest.Config // of the cluster that this machine is a node of; nil for none
@@ -37,7 +41,7 @@ type AgentOptions struct {
 
 func (s *session) agent() *cobra.Command {
 	var o AgentOptions
-	var logFormat, logLevel string
+	var logFormat, logLevel, arena string
 	var kubernetes bool
 	c := &cobra.Command{
 		Use:   "agent",
@@ -46,13 +50,17 @@ func (s *session) agent() *cobra.Command {
 has its own part of a GPU's memory and time, with a wall around it. With
 --simulate the GPUs are simulated, which needs none.
 
+With --arena, memory of this machine is kept for jobs that are swapped out of a
+GPU's memory, by hand or because somebody else wants it: weir run --preemptible
+and --lend start such jobs.
+
 With --kubernetes the machine is a node of a cluster: the agent is its kubelet's
 DRA driver too. It publishes the GPUs, and gives containers what their claims were
 granted. weir install --agent-image prints what runs it so.
 
 Jobs go on when the agent ends, each with its own share; the next agent takes
 them over.`,
-		Example: `weir agent --simulate 1x80GiB
+		Example: `weir agent --simulate 1x80GiB --arena 8GiB
 weir run --gpu 0.25 -- python train.py
 weir top`,
 		Args: nothing,
@@ -65,6 +73,13 @@ weir top`,
 				if err := checkSimulated("--simulate", o.Simulate); err != nil {
 					return err
 				}
+			}
+			if arena != "" {
+				mib, err := quantity.ParseMemory(strings.TrimSuffix(arena, "B"))
+				if err != nil {
+					return refused("--arena: %s", err)
+				}
+				o.Arena = uint64(mib) << 20
 			}
 			o.Dir = cmp.Or(o.Dir, s.agentDir())
 			if kubernetes {
@@ -81,6 +96,8 @@ weir top`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.Simulate, "simulate", "", "GPUs to simulate, as COUNTxMEMORY: 1x80GiB, or 2x80GiB,1x40GiB")
+	f.StringVar(&arena, "arena", "", "memory of this machine for jobs that are swapped out, such as 8GiB (default none)")
+	f.DurationVar(&o.Idle, "idle", 5*time.Second, "after how long without work a job's memory may be lent")
 	f.StringVar(&o.Dir, "dir", "", "folder of the agent's sockets, and of what outlives it "+agentDirDefault)
 	f.StringVar(&o.Shim, "shim", "", "folder of the shim's libraries (default shim beside this program, then /usr/lib/weir/shim)")
 	f.StringVar(&o.Driver, "driver", "", "folder of the driver's libcuda.so.1 and libnvidia-ml.so.1 (default: where the loader finds them)")

@@ -125,7 +125,7 @@ quotas. Without a cluster, weir plan says what the scheduler would do with
 objects from files, and weir up starts a cluster with simulated GPUs here.`,
 		"work", "Work:", s.submit(), s.list(), s.describe(), s.explain(), s.logs(), s.suspend(), s.resume(), s.delete(),
 		"cluster", "Cluster:", s.top(), s.node(), s.pool(), s.department(), s.project(),
-		"machine", "One machine:", s.agent(), s.runProgram(),
+		"machine", "One machine:", s.agent(), s.runProgram(), s.swap(),
 		"run", "Running Weir:", s.plan(), s.simulate(), s.up(), s.install(), s.uninstall(), s.scheduler(),
 	)
 	if s.program != "weir" {

@@ -19,9 +19,10 @@ import (
 )
 
 type runFlags struct {
-	gpu, memory, mode, name, dir string
-	devices, priority            int
-	wait                         time.Duration
+	gpu, memory, most, mode, name, dir string
+	devices, priority                  int
+	wait                               time.Duration
+	preemptible, lend                  bool
 }
 
 func (s *session) runProgram() *cobra.Command {
@@ -36,7 +37,8 @@ has to run.
 The program takes the place of weir: its exit code, its signals and its terminal
 are its own.`,
 		Example: `weir run --gpu 0.25 -- python train.py
-weir run --gpu 0.5 --gpu-memory 10Gi --mode strict -- ./server`,
+weir run --gpu 0.5 --gpu-memory 10Gi --mode strict -- ./server
+weir run --gpu 0.5 --preemptible -- python sweep.py`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return coded{exitUsage, errNoProgram}
@@ -71,9 +73,12 @@ weir run --gpu 0.5 --gpu-memory 10Gi --mode strict -- ./server`,
 	f.SortFlags = false
 	f.StringVar(&o.gpu, "gpu", "", "part of a GPU: 0.25, or 1 for all of it (default the part that --gpu-memory is)")
 	f.StringVar(&o.memory, "gpu-memory", "", "memory of the GPU: 10Gi (default the part that --gpu is)")
+	f.StringVar(&o.most, "gpu-memory-limit", "", "memory up to which it may burst into what others leave (with --lend)")
 	f.IntVar(&o.devices, "gpus", 1, "on so many GPUs")
 	f.StringVar(&o.mode, "mode", "fair", "fair: what others leave too; strict: never more than the part")
 	f.IntVar(&o.priority, "priority", 0, "higher ones have the GPU first whenever it is handed on")
+	f.BoolVar(&o.preemptible, "preemptible", false, "run on what others leave: swapped out when they want it")
+	f.BoolVar(&o.lend, "lend", false, "while it is idle, others may have its memory: it is swapped out then")
 	f.StringVar(&o.name, "name", "", "name of the job (default that of the program)")
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for room; who asks first when there is some has it")
 	f.StringVar(&o.dir, "dir", "", "folder of the agent "+agentDirDefault)
@@ -85,6 +90,14 @@ func (o *runFlags) request(args []string) (agent.Request, error) {
 	r := agent.Request{Name: o.name, Devices: o.devices, Mode: o.mode, Priority: o.priority}
 	if r.Name == "" {
 		r.Name = filepath.Base(args[0])
+	}
+	switch {
+	case o.preemptible && o.lend:
+		return r, errors.New("--preemptible and --lend are both given: what has nothing of its own has nothing to lend")
+	case o.preemptible:
+		r.Policy = agent.Borrow
+	case o.lend:
+		r.Policy = agent.Lend
 	}
 	if o.gpu == "" && o.memory == "" {
 		return r, errors.New("no part of a GPU is asked for: write --gpu 0.25 or --gpu-memory 10Gi")
@@ -99,17 +112,30 @@ func (o *runFlags) request(args []string) (agent.Request, error) {
 		}
 		r.Compute = micro / 1000
 	}
-	if o.memory != "" {
-		mib, err := quantity.ParseMemory(o.memory)
-		if err != nil {
-			return r, fmt.Errorf("--gpu-memory: %w", err)
-		}
-		if mib <= 0 {
-			return r, fmt.Errorf("--gpu-memory: %s is no memory: write such as 10Gi", o.memory)
-		}
-		r.Memory = uint64(mib) << 20
+	var err error
+	if r.Memory, err = bytesOf("--gpu-memory", o.memory); err != nil {
+		return r, err
+	}
+	if r.Most, err = bytesOf("--gpu-memory-limit", o.most); err != nil {
+		return r, err
+	}
+	if r.Most > 0 && !o.lend {
+		return r, errors.New("--gpu-memory-limit is given without --lend: what bursts into the memory of others must be " +
+			"such as may be swapped out when they want it; add --lend")
 	}
 	return r, r.Check()
+}
+
+// bytesOf reads an amount of memory; 0 where none is given.
+func bytesOf(flag, text string) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	mib, err := quantity.ParseMemory(text)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", flag, err)
+	}
+	return uint64(mib) << 20, nil
 }
 
 // environment is what the program finds: what there was, and what the agent

@@ -18,6 +18,7 @@ func machine(t *testing.T) (b *bench, dir string) {
 	dir = t.TempDir()
 	a, err := agent.New(agent.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler),
 		Env:     map[string]string{"LD_LIBRARY_PATH": "/shim"},
+		Arena:   100 << 20,
 		Devices: []parts.Device{{UUID: "GPU-a", Name: "H100", Memory: 80 << 30}, {UUID: "GPU-b", Name: "L40", Ordinal: 1, Memory: 48 << 30}}})
 	if err != nil {
 		t.Fatal(err)
@@ -109,5 +110,49 @@ func TestSimulatedDevices(t *testing.T) {
 		if code, _, stderr := b.run("agent", "--simulate", words); code != exitUsage || !strings.Contains(stderr, "--simulate: ") {
 			t.Errorf("%q: %d %q", words, code, stderr)
 		}
+	}
+}
+
+// TestSwap swaps a job out and in that has nothing to be swapped.
+func TestSwap(t *testing.T) {
+	b, dir := machine(t)
+	b.parts.Exec = func(string, []string, []string) error { return nil }
+	run := func(args string) (int, string, string) { return b.run(strings.Fields(args)...) }
+	if code, _, stderr := run("run --dir " + dir + " --gpu-memory 64Mi --lend -- true"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	run("run --dir " + dir + " --gpu-memory 64Mi --name fixed -- true")
+	for range 100 { // the arena may not be there yet
+		if code, _, _ := run("swap out true --dir " + dir); code == exitOK {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"swap out j1", exitOK, "job j1 (true) is out: 0 with the host"},
+		{"swap in true", exitOK, "job j1 (true) is in: 0 with the host"},
+		{"swap out fixed", exitFailure, "job j2 may not be swapped: begin it with --preemptible or --lend"},
+		{"swap in j7", exitNotFound, `there is no job "j7"`},
+		{"run --gpu-memory 64Mi --preemptible -- true", exitFailure, "where 36 of 100 MiB are: wait until a job ends"},
+		{"run --gpu 1 --preemptible --lend -- true", exitUsage, "what has nothing of its own has nothing to lend"},
+	} {
+		args := strings.Fields(c.args)
+		at := slices.Index(args, "--")
+		if at < 0 {
+			at = len(args)
+		}
+		code, out, stderr := b.run(slices.Insert(args, at, "--dir", dir)...)
+		if code != c.code || !strings.Contains(out+stderr, c.want) {
+			t.Errorf("%s: %d %q %q, want %d %q", c.args, code, out, stderr, c.code, c.want)
+		}
+	}
+	t.Setenv("TEST_WEIR_AGENT", dir)
+	b.kubecf = filepath.Join(dir, "none")
+	if _, out, _ := b.run("top"); !strings.Contains(out, "Arena: 36Mi of 100Mi left") || !strings.Contains(out, "lend") {
+		t.Errorf("top says\n%s", out)
 	}
 }

@@ -60,15 +60,28 @@ static void pause_for_others(unsigned int round)
 	nanosleep(&t, NULL);
 }
 
-bool ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
+static uint64_t most(const struct ledger *l, uint32_t device, bool swappable)
+{
+	const struct weir_rule *rule = &l->rules->device[device];
+	uint64_t limit = atomic_load(&rule->memory_limit);
+
+	if (swappable || !(l->rules->flags & WEIR_SWAPPABLE) || rule->memory_promised > limit)
+		return limit;
+	return rule->memory_promised;
+}
+
+static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swappable)
 {
 	pthread_mutex_lock(&l->lock);
 	struct weir_use *use = own(l, device);
-	uint64_t limit = l->rules->device[device].memory_limit, since = 0;
+	uint64_t since = 0;
 	bool fits = false;
 
-	for (unsigned int round = 0; bytes <= limit; round++) {
+	for (unsigned int round = 0;; round++) {
 		atomic_store(&use->wanted, bytes);
+		uint64_t limit = most(l, device, swappable);
+		if (bytes > limit)
+			break;
 		struct tally t = count(l, device);
 		fits = add(add(t.charged, bytes), add(t.before, t.behind)) <= limit;
 		if (fits)
@@ -96,6 +109,16 @@ bool ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
 	atomic_store(&use->wanted, 0);
 	pthread_mutex_unlock(&l->lock);
 	return fits;
+}
+
+bool ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	return reserve(l, device, bytes, false);
+}
+
+bool ledger_reserve_swappable(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	return reserve(l, device, bytes, true);
 }
 
 void ledger_force(struct ledger *l, uint32_t device, uint64_t bytes)
@@ -133,7 +156,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 			break;
 		t = next;
 	}
-	uint64_t limit = l->rules->device[device].memory_limit;
+	uint64_t limit = most(l, device, true);
 	pthread_mutex_unlock(&l->lock);
 	return t.charged < limit ? t.charged : limit;
 }
@@ -141,7 +164,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 uint64_t ledger_limit(struct ledger *l, uint32_t device)
 {
 	pthread_mutex_lock(&l->lock);
-	uint64_t limit = l->rules->device[device].memory_limit;
+	uint64_t limit = most(l, device, true);
 	pthread_mutex_unlock(&l->lock);
 	return limit;
 }

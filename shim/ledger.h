@@ -18,8 +18,10 @@ struct ledger {
 	uint32_t cell;
 };
 
-/* Takes the bytes from the device's limit; false when they do not fit. */
+/* Takes the bytes from the device's limit; false when they do not fit. Memory that can be swapped has a limit of its
+ * own, which may be more than what is promised. */
 bool ledger_reserve(struct ledger *ledger, uint32_t device, uint64_t bytes);
+bool ledger_reserve_swappable(struct ledger *ledger, uint32_t device, uint64_t bytes);
 
 /* Takes the bytes unasked: the driver has them already, and nothing can be undone. */
 void ledger_force(struct ledger *ledger, uint32_t device, uint64_t bytes);

@@ -45,26 +45,26 @@ bool memory_again(struct self *self, CUresult result, struct patience *p)
 	return true;
 }
 
-bool memory_nothing_fixed(struct self *self)
-{
-	return atomic_load(&self->pages)->rules->flags & WEIR_NOTHING_FIXED;
-}
-
 bool memory_reserve(const struct holder *h, uint64_t bytes)
 {
 	swap_enter(h->self);
 	swap_leave(h->self);
-	return !memory_nothing_fixed(h->self) && memory_reserve_swappable(h, bytes);
-}
-
-bool memory_reserve_swappable(const struct holder *h, uint64_t bytes)
-{
 	if (ledger_reserve(&h->self->ledger, h->rule, bytes))
 		return true;
 	if (!pools_any(h->self))
 		return false;
 	pools_recount(h->self, true);
 	return ledger_reserve(&h->self->ledger, h->rule, bytes);
+}
+
+bool memory_reserve_swappable(const struct holder *h, uint64_t bytes)
+{
+	if (ledger_reserve_swappable(&h->self->ledger, h->rule, bytes))
+		return true;
+	if (!pools_any(h->self))
+		return false;
+	pools_recount(h->self, true);
+	return ledger_reserve_swappable(&h->self->ledger, h->rule, bytes);
 }
 
 bool memory_correct(const struct holder *h, uint64_t reserved, uint64_t real_bytes)

@@ -27,9 +27,6 @@ bool memory_reserve(const struct holder *holder, uint64_t bytes);
 /* The same for memory that can be swapped. Its caller has seen to the waiting. */
 bool memory_reserve_swappable(const struct holder *holder, uint64_t bytes);
 
-/* Whether memory that cannot be swapped is refused, as all that this container has is lent to it. */
-bool memory_nothing_fixed(struct self *self);
-
 /* What somebody else has been told to give up, or has died with, the driver may have a moment later than it should:
  * whether to ask it again, after a pause. */
 struct patience {

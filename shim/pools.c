@@ -101,11 +101,7 @@ static bool reserve_growth(struct self *self, struct pool *p, uint64_t bytes, ui
 		recount(self, p);
 		uint64_t has = p->charged, uses = in_use(p), slack = has > uses ? has - uses : 0;
 		*growth = bytes > slack ? bytes - slack : 0;
-		if (*growth == 0)
-			return true;
-		if (memory_nothing_fixed(self))
-			return false;
-		if (ledger_reserve(&self->ledger, p->rule, *growth))
+		if (*growth == 0 || ledger_reserve(&self->ledger, p->rule, *growth))
 			return true;
 		recount_all(self, true);
 	}

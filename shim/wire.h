@@ -35,7 +35,10 @@ enum weir_mode {
 
 /* One device, as the container may use it. */
 struct weir_rule {
-	uint64_t memory_limit; /* of all processes of the container together */
+	/* Of all processes of the container together. The agent raises it while others leave more, and lowers it; it
+	 * reads the cells after that, and whoever reserves says what it wants before it reads this: so both know of
+	 * what was taken meanwhile. */
+	_Atomic uint64_t memory_limit;
 	uint32_t ordinal;      /* the device's number at the driver; where uuid is zero */
 	uint32_t share;        /* thousandths */
 	uint32_t mode;         /* enum weir_mode */
@@ -48,13 +51,14 @@ struct weir_rule {
 	uint64_t turn_period, turn_offset, turn_length;
 	/* The device, whatever number CUDA_VISIBLE_DEVICES gives it in a process. */
 	uint8_t uuid[16];
-	uint64_t reserved[7];
+	/* Where memory can be swapped: such as cannot is taken only while all together is within this. */
+	uint64_t memory_promised;
+	uint64_t reserved[6];
 };
 
 /* What a container is told of its memory: flags of weir_rules. */
 #define WEIR_MOVES 1u         /* place may change */
 #define WEIR_SWAPPABLE 2u     /* there is an arena: memory that can be swapped is taken so that it can */
-#define WEIR_NOTHING_FIXED 4u /* memory that cannot be swapped is refused: all that it has is lent */
 
 struct weir_rules {
 	uint32_t magic, version;

@@ -50,7 +50,8 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger})
+	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger,
+		Arena: o.Arena, IdleMemory: o.Idle})
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,8 @@ type Agent struct {
 	ready  chan struct{}
 	over   chan struct{} // closed when nothing of the inbox is done any more
 	speed  [2]float64    // bytes in a second: into the device, and out of it
+	// lending says that the place of jobs' memory may change.
+	lending bool
 }
 
 // New returns an agent that has not begun.
@@ -77,9 +79,9 @@ func New(opts Options) (*Agent, error) {
 	}
 	opts.IdleMemory, opts.LeastStay = cmp.Or(opts.IdleMemory, idleMemory), cmp.Or(opts.LeastStay, leastStay)
 	opts.ComeBack = cmp.Or(opts.ComeBack, comeBack)
-	a := &Agent{opts: opts, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
-		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour), ready: make(chan struct{}),
-		over: make(chan struct{})}
+	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64),
+		ledger: parts.New(opts.Devices), jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour),
+		ready: make(chan struct{}), over: make(chan struct{})}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
@@ -195,8 +197,11 @@ func (a *Agent) beat() {
 // divide does what the arbiters say, for all devices.
 func (a *Agent) divide() {
 	a.lookAround()
-	a.arrange()
-	soonest := a.again()
+	soonest := int64(0)
+	if a.lending {
+		a.arrange()
+		soonest = a.again()
+	}
 	for d, times := range a.times {
 		for range 2*len(a.jobs) + 2 { // an order may end a lease at once, which makes room for the next
 			at := now()
@@ -263,9 +268,11 @@ type Request struct {
 	Mode     string `json:"mode"`    // "strict" or "fair"
 	Priority int    `json:"priority"`
 	Policy   string `json:"policy"` // "never", "lend" or "borrow"; "" is never
-	Leader   int    `json:"-"`      // the process that it is as long as it lives
-	UID      int    `json:"-"`      // who may connect
-	Hold     *Hold  `json:"-"`      // where it has no leader
+	// Most is up to where it may burst into memory that others leave, in bytes of each device; 0: not at all.
+	Most   uint64 `json:"most,omitempty"`
+	Leader int    `json:"-"` // the process that it is as long as it lives
+	UID    int    `json:"-"` // who may connect
+	Hold   *Hold  `json:"-"` // where it has no leader
 }
 
 // longestName is that of a container, with its pod and its namespace.
@@ -282,6 +289,9 @@ func (r *Request) Check() error {
 	case "", Never, Lend, Borrow:
 	default:
 		return fmt.Errorf("policy is %q: write never, lend or borrow", r.Policy)
+	}
+	if r.Most > 0 && r.Policy != Lend {
+		return fmt.Errorf("most is %d and policy %q: what bursts must be such as can be swapped out; write lend", r.Most, r.Policy)
 	}
 	if r.Name == "" || len(r.Name) > longestName {
 		return fmt.Errorf("name is %q: write 1 to %d characters", r.Name, longestName)
@@ -312,9 +322,10 @@ func (a *Agent) found(j *job) (*job, error) {
 		a.ledger.Drop(j.id)
 		return nil, err
 	}
+	a.reclaim()
 	// Who finds no room, or may not have any before it can be taken back, begins outside.
 	j.stay.place, j.stay.reached = 1, 1
-	if !j.borrows() && a.fits(j) {
+	if j.mayComeIn() && a.fits(j) {
 		j.stay.place, j.stay.reached = 0, 0
 	}
 	if err := a.open(j); err != nil {
@@ -356,7 +367,11 @@ func (a *Agent) open(j *job) error {
 	rules.Flags = a.flags(j)
 	for i, p := range j.parts {
 		r := &rules.Device[i]
-		r.MemoryLimit, r.Ordinal = p.Memory, uint32(a.opts.Devices[p.Device].Ordinal)
+		r.Ordinal = uint32(a.opts.Devices[p.Device].Ordinal)
+		r.MemoryLimit.Store(p.Memory)
+		if !j.borrows() {
+			r.MemoryPromised = p.Memory
+		}
 		// What cells say of leases of an agent before means none of this one's.
 		r.Gate.Store(uint32(now()/1e6) << 1)
 		r.UUID = a.opts.Devices[p.Device].Bytes()
@@ -395,9 +410,6 @@ func (a *Agent) flags(j *job) (f wire.Flags) {
 	}
 	if j.stay.reserved > 0 {
 		f |= wire.Swappable
-	}
-	if j.borrows() {
-		f |= wire.NothingFixed
 	}
 	return f
 }

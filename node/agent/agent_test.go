@@ -240,8 +240,8 @@ func TestJobsHaveTheirParts(t *testing.T) {
 	n := newNode(t)
 	a := n.job("a", 300, "strict")
 	g := connect(t, a.Socket)
-	if r := &g.rules.Device[0]; g.rules.Devices != 1 || r.MemoryLimit != 10*gib || r.Share != 300 || r.Mode != wire.Strict {
-		t.Errorf("%d devices, %d bytes, share %d, mode %d", g.rules.Devices, r.MemoryLimit, r.Share, r.Mode)
+	if r := &g.rules.Device[0]; g.rules.Devices != 1 || r.MemoryLimit.Load() != 10*gib || r.Share != 300 || r.Mode != wire.Strict {
+		t.Errorf("%d devices, %d bytes, share %d, mode %d", g.rules.Devices, r.MemoryLimit.Load(), r.Share, r.Mode)
 	}
 	if age := clock() - g.rules.Beat.Load(); age > wire.DeadAfter/2 {
 		t.Errorf("the last beat was %d ns ago", age)

@@ -79,6 +79,7 @@ type Job struct {
 // Use is what a job has of one device and does with it. Times are nanoseconds.
 type Use struct {
 	parts.Part
+	Limit    uint64 `json:"limit"`   // bytes that it may have now: what was promised, or more that others leave
 	Used     uint64 `json:"used"`    // bytes
 	Swapped  uint64 `json:"swapped"` // of these: with the host
 	Launches uint64 `json:"launches"`
@@ -221,7 +222,7 @@ func (a *Agent) describe(j *job) Job {
 		Priority: j.request.Priority, Began: j.began, Processes: []int{}, Policy: j.request.Policy, State: j.state(),
 		Held: j.stay.held, Stuck: j.stay.stuck, Arena: j.stay.reserved, Swaps: j.stay.swaps, Took: j.stay.took, Cost: a.cost(j)}
 	for i, p := range j.parts {
-		u := Use{Part: p, Launches: j.gone[i].launches, Busy: j.gone[i].busy}
+		u := Use{Part: p, Limit: j.pages.Rules.Device[i].MemoryLimit.Load(), Launches: j.gone[i].launches, Busy: j.gone[i].busy}
 		for c, process := range j.cells {
 			if process != nil {
 				cell := &j.pages.Cells.Cell[c].Device[i]

@@ -116,11 +116,15 @@ func (a *Agent) adopt(id string) error {
 		return err
 	}
 	k.Request.Leader, k.Request.UID, k.Request.Hold = k.Leader, k.UID, k.Hold
+	reached := k.Place
+	if k.Place > 0 || k.Reserved > 0 {
+		a.lending, reached = true, k.Place-1 // nobody has said so yet
+	}
 	// Where the program itself has ended, processes that it started may have gone
 	// on: they have until then to come back.
 	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
 		started: k.Started, ended: k.Hold == nil && since != k.Started, until: time.Now().Add(2 * time.Second),
-		stay: stay{place: k.Place, reached: k.Place - 1, held: k.Held,
+		stay: stay{place: k.Place, reached: reached, held: k.Held,
 			reserved: k.Reserved, lostArena: k.Arena}}); err != nil {
 		a.ledger.Drop(id)
 		return err

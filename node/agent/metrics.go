@@ -33,12 +33,18 @@ var (
 	busy        = desc("busy_seconds_total", "Time in which a job had work on a GPU, by its own word.", "job", "name", "gpu")
 	leases      = desc("leases_total", "Leases that a job had.", "job", "name", "gpu")
 	launches    = desc("launches_total", "Launches of a job's processes.", "job", "name", "gpu")
+	swapped     = desc("swapped_bytes", "Of a job's memory: what is with the host.", "job", "name", "gpu")
+	swappedOut  = desc("swapped_out", "1 while a job's memory is not on its GPUs.", "job", "name", "state")
+	swaps       = desc("swaps_total", "Times that a job was swapped out.", "job", "name")
+	arena       = desc("arena_bytes", "Memory of the host for jobs that are swapped out.")
+	arenaFree   = desc("arena_free_bytes", "Memory of the host that no job has for being swapped.")
+	swapSpeed   = desc("swap_bytes_per_second", "How fast jobs were swapped lately.", "direction")
 	waiting     = desc("waiting", "1 while a job waits for its turn.", "job", "name", "gpu")
 )
 
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{memoryFree, computeFree, memoryUsed, memoryLimit, share, held, busy, leases,
-		launches, waiting} {
+		launches, waiting, swapped, swappedOut, swaps, arena, arenaFree, swapSpeed} {
 		out <- d
 	}
 }
@@ -55,10 +61,19 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		say(memoryFree, prometheus.GaugeValue, float64(d.FreeMemory), strconv.Itoa(i))
 		say(computeFree, prometheus.GaugeValue, float64(d.FreeCompute)/1000, strconv.Itoa(i))
 	}
+	say(arena, prometheus.GaugeValue, float64(n.Arena.Memory))
+	say(arenaFree, prometheus.GaugeValue, float64(n.Arena.Free))
+	say(swapSpeed, prometheus.GaugeValue, n.Arena.Out, "out")
+	say(swapSpeed, prometheus.GaugeValue, n.Arena.In, "in")
 	for _, j := range n.Jobs {
+		if j.State != In {
+			say(swappedOut, prometheus.GaugeValue, 1, j.ID, j.Name, j.State)
+		}
+		say(swaps, prometheus.CounterValue, float64(j.Swaps), j.ID, j.Name)
 		for _, u := range j.Parts {
 			of := []string{j.ID, j.Name, strconv.Itoa(u.Device)}
 			say(memoryUsed, prometheus.GaugeValue, float64(u.Used), of...)
+			say(swapped, prometheus.GaugeValue, float64(u.Swapped), of...)
 			say(memoryLimit, prometheus.GaugeValue, float64(u.Memory), of...)
 			say(share, prometheus.GaugeValue, float64(u.Compute)/1000, of...)
 			say(held, prometheus.CounterValue, float64(u.Held)/1e9, of...)

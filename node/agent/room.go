@@ -17,14 +17,81 @@ const (
 	staysCosts = 10              // and for so many times as long as it takes to move it
 )
 
+// most is what a job may have of a device where others leave it.
+func (a *Agent) most(j *job, part int) uint64 {
+	p := j.parts[part]
+	return max(p.Memory, min(j.request.Most, a.opts.Devices[p.Device].Memory))
+}
+
+// taken is what a job's processes say that they have of a device, and are about
+// to have.
+func (j *job) taken(part int) uint64 {
+	return j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() + u.Wanted.Load() })
+}
+
+// needs is what a job must have of a device to be there: what it was promised,
+// and what it has taken beyond. What it was never given does not count.
+func (j *job) needs(part int) uint64 {
+	p := j.parts[part]
+	return max(p.Memory, min(j.taken(part), max(p.Memory, j.request.Most)))
+}
+
 // occupies is what a job has of a device, or may take at any time.
 func (j *job) occupies(part int) uint64 {
 	if j.state() != Out {
-		return j.parts[part].Memory
+		return max(j.needs(part), j.pages.Rules.Device[part].MemoryLimit.Load())
 	}
 	charged := j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() })
 	swapped := j.sum(part, func(u *wire.Use) uint64 { return u.Swapped.Load() })
 	return min(charged-min(charged, swapped), j.parts[part].Memory)
+}
+
+// over reports whether a job has more of a device than it was promised.
+func (j *job) over() bool {
+	for i, p := range j.parts {
+		if j.needs(i) > p.Memory {
+			return true
+		}
+	}
+	return false
+}
+
+// reclaim takes back what jobs may have beyond what they were promised, and
+// have not taken.
+func (a *Agent) reclaim() {
+	for _, j := range a.jobs {
+		for i, p := range j.parts {
+			limit := &j.pages.Rules.Device[i].MemoryLimit
+			if limit.Load() <= p.Memory {
+				continue
+			}
+			// First the limit, then a look: who reserves does it the other way round.
+			limit.Store(p.Memory)
+			limit.Store(j.needs(i))
+		}
+	}
+}
+
+// grant lets those who may burst have what others leave, as long as they leave
+// it.
+func (a *Agent) grant() {
+	for device := range a.opts.Devices {
+		var burst []*job
+		for _, j := range a.jobs {
+			if i := j.part(device); i >= 0 && (j.state() == In || j.state() == Returning) && j.swappable() &&
+				j.pages.Rules.Device[i].MemoryLimit.Load() < a.most(j, i) {
+				burst = append(burst, j)
+			}
+		}
+		slices.SortFunc(burst, func(x, y *job) int { return cmp.Compare(x.id, y.id) })
+		for k, j := range burst {
+			i, room := j.part(device), a.room(device)
+			if share := room / int64(len(burst)-k); share > 0 {
+				limit := &j.pages.Rules.Device[i].MemoryLimit
+				limit.Store(min(limit.Load()+uint64(share), a.most(j, i)))
+			}
+		}
+	}
 }
 
 // room is what of a device nobody occupies; below zero what it is short of.
@@ -41,7 +108,7 @@ func (a *Agent) room(device int) int64 {
 // short is how many bytes a device lacks for a job to come in; 0 or less: none.
 func (a *Agent) short(j *job, part int) int64 {
 	p := j.parts[part]
-	return int64(p.Memory-j.occupies(part)) - a.room(p.Device)
+	return int64(j.needs(part)) - int64(j.occupies(part)) - a.room(p.Device)
 }
 
 func (a *Agent) fits(j *job) bool {
@@ -61,7 +128,7 @@ func (a *Agent) arrange() {
 		a.settle(j)
 		j.look(a, at)
 		s := &j.stay
-		if j.state() == Out && !s.held && (s.called || j.asleep()) && (!j.borrows() || s.ready) {
+		if j.state() == Out && !s.held && (s.called || j.asleep()) && j.mayComeIn() {
 			want = append(want, j)
 		}
 	}
@@ -69,6 +136,11 @@ func (a *Agent) arrange() {
 		return cmp.Or(-cmp.Compare(rank(x), rank(y)), cmp.Compare(y.request.Priority, x.request.Priority),
 			cmp.Compare(x.stay.since, y.stay.since), cmp.Compare(x.id, y.id))
 	})
+	if len(want) == 0 {
+		a.grant()
+		return
+	}
+	a.reclaim()
 	for _, j := range want {
 		if a.fits(j) {
 			a.move(j)
@@ -80,7 +152,7 @@ func (a *Agent) arrange() {
 
 // rank puts those before others who were promised what they want.
 func rank(j *job) int {
-	if j.borrows() {
+	if j.borrows() || j.over() {
 		return 0
 	}
 	return 1
@@ -144,7 +216,8 @@ func compareBool(x, y bool) int {
 // sheds is what of a device is free when a job has gone out.
 func (j *job) sheds(part int) uint64 {
 	fixed := j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() - min(u.Charged.Load(), u.Swappable.Load()) })
-	return j.parts[part].Memory - min(fixed, j.parts[part].Memory)
+	all := j.occupies(part)
+	return all - min(fixed, all)
 }
 
 // leaving is what will be free of a device when those have gone who are going.
@@ -168,9 +241,9 @@ func (a *Agent) yields(v, j *job, at int64) bool {
 	switch {
 	case a.idle(v, at):
 		return true
-	case !v.borrows():
+	case rank(v) > 0:
 		return false // it was promised what it has, and uses it
-	case !j.borrows() || j.request.Priority > v.request.Priority:
+	case rank(j) > 0 || j.request.Priority > v.request.Priority:
 		return true
 	case j.request.Priority < v.request.Priority:
 		return false

@@ -66,14 +66,18 @@ func (j *job) state() string {
 
 func (j *job) borrows() bool { return j.request.Policy == Borrow }
 
+// mayComeIn reports whether a job may be on the device: what it takes there that
+// was not promised to it must be able to go.
+func (j *job) mayComeIn() bool { return j.stay.ready || !j.borrows() && j.request.Most == 0 }
+
 // reserve takes a job's part of the arena: all that it may have can be swapped.
 func (a *Agent) reserve(j *job) error {
 	if j.request.Policy == Never {
 		return nil
 	}
 	need := uint64(0)
-	for _, p := range j.parts {
-		need += (p.Memory + wire.Chunk - 1) / wire.Chunk * wire.Chunk
+	for i := range j.parts {
+		need += (a.most(j, i) + wire.Chunk - 1) / wire.Chunk * wire.Chunk
 	}
 	if left := a.arenaLeft(); need > left {
 		return &parts.NoArenaError{Need: need, Left: left, All: a.opts.Arena}
@@ -134,6 +138,10 @@ func (a *Agent) move(j *job) {
 		s.swaps++
 	} else {
 		s.called = false
+		for i := range j.parts {
+			j.pages.Rules.Device[i].MemoryLimit.Store(j.needs(i))
+		}
+		a.grant() // before it takes any
 	}
 	if err := a.keep(j); err != nil {
 		a.log.Warn("where a job's memory is to be could not be written down", "job", j.id, "error", err)

@@ -37,15 +37,14 @@ const (
 type Flags uint32
 
 const (
-	Moves        Flags = 1 << iota // its place may change
-	Swappable                      // there is an arena
-	NothingFixed                   // memory that cannot be swapped is refused
+	Moves     Flags = 1 << iota // its place may change
+	Swappable                   // there is an arena
 )
 
 // Rule is one device, as the container may use it. Memory is in bytes, times
 // are nanoseconds of CLOCK_MONOTONIC, the share is in thousandths.
 type Rule struct {
-	MemoryLimit                        uint64
+	MemoryLimit                        atomic.Uint64 // changes while others leave more
 	Ordinal                            uint32
 	Share                              uint32
 	Mode                               Mode
@@ -53,7 +52,8 @@ type Rule struct {
 	LeaseUntil                         atomic.Uint64
 	TurnPeriod, TurnOffset, TurnLength uint64
 	UUID                               [16]byte
-	_                                  [7]uint64
+	MemoryPromised                     uint64 // up to where memory may be taken that cannot be swapped
+	_                                  [6]uint64
 }
 
 // Rules is what the agent writes and the container reads.

@@ -35,6 +35,7 @@ func layout() string {
 	say("rule.lease_until", unsafe.Offsetof(rule.LeaseUntil))
 	say("rule.turn_length", unsafe.Offsetof(rule.TurnLength))
 	say("rule.uuid", unsafe.Offsetof(rule.UUID))
+	say("rule.memory_promised", unsafe.Offsetof(rule.MemoryPromised))
 	say("use", unsafe.Sizeof(use))
 	say("use.busy", unsafe.Offsetof(use.Busy))
 	say("use.hungry", unsafe.Offsetof(use.Hungry))
@@ -69,6 +70,7 @@ int main(void) {
 	AT("rule.lease_until", weir_rule, lease_until)
 	AT("rule.turn_length", weir_rule, turn_length)
 	AT("rule.uuid", weir_rule, uuid)
+	AT("rule.memory_promised", weir_rule, memory_promised)
 	SIZE("use", weir_use)
 	AT("use.busy", weir_use, busy)
 	AT("use.hungry", weir_use, hungry)
@@ -84,7 +86,7 @@ int main(void) {
 	AT("arena.ready", weir_arena, ready)
 	AT("arena.start", weir_arena, start)
 	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 2 || WEIR_DONE != 5 || WEIR_FAIR != 2 ||
-	       WEIR_UNMOVED != 8 || WEIR_NOTHING_FIXED != 4 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
+	       WEIR_UNMOVED != 8 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
 }
 `
 
@@ -136,7 +138,7 @@ func TestContainersCannotWriteTheirRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	p.Rules.Device[0].MemoryLimit = 42
+	p.Rules.Device[0].MemoryLimit.Store(42)
 	size := int(unsafe.Sizeof(wire.Rules{}))
 	if _, err := unix.Mmap(p.RulesFile, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err == nil {
 		t.Error("the rules were mapped to be written")
@@ -162,7 +164,7 @@ func TestContainersCannotWriteTheirRules(t *testing.T) {
 	if err := unix.Mprotect(m, unix.PROT_READ|unix.PROT_WRITE); err == nil {
 		t.Error("a mapping to be read became one to be written")
 	}
-	if got := (*wire.Rules)(unsafe.Pointer(&m[0])).Device[0].MemoryLimit; got != 42 {
+	if got := (*wire.Rules)(unsafe.Pointer(&m[0])).Device[0].MemoryLimit.Load(); got != 42 {
 		t.Errorf("the container reads %d", got)
 	}
 }

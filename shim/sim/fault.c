@@ -121,7 +121,7 @@ bool fault_copy(void)
 void fault_stop(enum fault_stop at)
 {
 	if (due(&now.stop[at]))
-		kill(getpid(), SIGSTOP);
+		raise(SIGSTOP); /* this thread, here, and with it all others */
 }
 
 uint64_t fault_bandwidth(void)

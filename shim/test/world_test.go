@@ -47,6 +47,7 @@ var programs = map[string]struct {
 	"compute_test": {true, []string{"test/c/compute_test.c"}},
 	"gated_test":   {true, []string{"test/c/gated_test.c"}},
 	"null_test":    {true, []string{"test/c/null_test.c"}},
+	"swap_test":    {true, []string{"test/c/swap_test.c"}},
 }
 
 func (b *built) make(check build.Check) {
@@ -114,6 +115,12 @@ type container struct {
 // agent starts an agent for containers; it is killed by the answer, or at the end of the test.
 func (w *world) agent(containers ...container) (kill func()) {
 	w.t.Helper()
+	kill, _ = w.agentProcess(containers...)
+	return kill
+}
+
+func (w *world) agentProcess(containers ...container) (kill func(), process *os.Process) {
+	w.t.Helper()
 	var args []string
 	for _, c := range containers {
 		args = append(args, fmt.Sprintf("%s,%d,%d,%s", w.socket(c.name), c.memory, c.share, c.mode))
@@ -135,7 +142,7 @@ func (w *world) agent(containers ...container) (kill func()) {
 		_ = cmd.Wait()
 	})
 	w.t.Cleanup(kill)
-	return kill
+	return kill, cmd.Process
 }
 
 func (w *world) socket(name string) string { return filepath.Join(w.dir, name) }

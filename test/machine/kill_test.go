@@ -4,35 +4,40 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weir-gpu/weir/node/agent"
 	"github.com/weir-gpu/weir/node/client"
+	"github.com/weir-gpu/weir/node/wire"
 )
 
 var runs = flag.Int("runs", 60, "how often somebody is killed in the middle of a swap")
 
 // moment is a step of the journal: where the shim comes to when it is reached.
 type moment struct {
-	name   string
-	out    bool   // on the way out, else on the way in
-	where  string // a call of the driver's
-	copies bool
+	name  string
+	out   bool      // on the way out, else on the way in
+	where string    // a call of the driver's
+	state wire.Copy // of the piece that it is about
 }
 
 // moments are all, in order. After each of them the process may have died.
 var moments = []moment{
-	{"COPYING_OUT is written, nothing is copied", true, "copy", true},
-	{"all is copied, HOST is not written", true, "copied", true},
-	{"HOST is written, the device's copy is mapped", true, "unmap", false},
-	{"the device's copy is unmapped", true, "release", false},
-	{"HOST, nothing is on the device", false, "create", false},
-	{"HOST, there is room on the device", false, "map", false},
-	{"HOST, it is mapped and may not be touched", false, "access", false},
-	{"COPYING_IN is written, nothing is copied", false, "copy", true},
-	{"all is copied, RESIDENT is not written", false, "copied", true},
+	{"COPYING_OUT is written, nothing is copied", true, "copy", wire.CopyingOut},
+	{"all is copied, HOST is not written", true, "copied", wire.CopyingOut},
+	{"HOST is written, the device's copy is mapped", true, "unmap", wire.Host},
+	{"the device's copy is unmapped", true, "release", wire.Host},
+	{"HOST, nothing is on the device", false, "create", wire.Host},
+	{"HOST, there is room on the device", false, "map", wire.Host},
+	{"HOST, it is mapped and may not be touched", false, "access", wire.Host},
+	{"COPYING_IN is written, nothing is copied", false, "copy", wire.CopyingIn},
+	{"all is copied, RESIDENT is not written", false, "copied", wire.CopyingIn},
 }
 
 // Somebody is killed at each step of the journal: the job, the agent, or both.
@@ -86,6 +91,9 @@ func killed(t *testing.T, m moment, victims string, nth int) {
 		t.Fatalf("it does not come to: %s", m.name)
 	}
 	n.stopAt(0, "", 0)
+	if states := journal(t, pid); states[m.state] == 0 {
+		t.Fatalf("at %q the journal has %v", m.name, states)
+	}
 	if victims != "job" {
 		n.kill()
 	}
@@ -98,6 +106,39 @@ func killed(t *testing.T, m moment, victims string, nth int) {
 		n.begin()
 	}
 	n.afterwards(first, second, victims != "agent")
+}
+
+// journal counts the chunks of a process's arena by what the journal says of them.
+func journal(t *testing.T, pid int) map[wire.Copy]int {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[wire.Copy]int{}
+	for _, entry := range list {
+		path := filepath.Join(dir, entry.Name())
+		if name, err := os.Readlink(path); err != nil || !strings.Contains(name, "-arena") {
+			continue
+		}
+		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arena, err := wire.AdoptArena(fd, share)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer arena.Close()
+		slots := arena.Slots()
+		for i := range slots {
+			if slots[i].Owner.Load() != 0 {
+				states[wire.Copy(slots[i].State.Load())]++
+			}
+		}
+	}
+	return states
 }
 
 // afterwards looks at what is left: an owner takes its device, all of it, and

@@ -93,6 +93,7 @@ type node struct {
 	dir   string
 	env   map[string]string
 	arena uint64
+	idle  time.Duration
 	stop  func()
 }
 
@@ -131,7 +132,7 @@ func (n *node) start() {
 		n.Fatal(err)
 	}
 	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Env: n.env, Logger: slog.New(slog.DiscardHandler),
-		Arena: n.arena})
+		Arena: n.arena, IdleMemory: n.idle})
 	if err != nil {
 		n.Fatal(err)
 	}

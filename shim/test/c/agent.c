@@ -1,11 +1,15 @@
 /*
- * A small agent for tests. Usage: agent PATH,MEMORY,SHARE,MODE[,DEVICES]...
+ * A small agent for tests. Usage: agent PATH,MEMORY,SHARE,MODE[,DEVICES[,arena]]...
  * Each argument is a container: its socket, its bytes of each device, its
- * thousandths of device 0, and free, strict or fair. It says "ready" when it is.
+ * thousandths of device 0, and free, strict or fair. One with an arena has one
+ * for its bytes of one device; SIGUSR1 lets the memory of all of those change its
+ * place. It says "ready" when it is.
  */
 #include "agent.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,11 +49,46 @@ static void *share(const char *name, size_t size, int *fd)
 	return at;
 }
 
+static volatile sig_atomic_t moves;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	moves++;
+}
+
+static void make_arena(struct container *c, uint64_t memory)
+{
+	uint32_t chunks = (uint32_t)(memory / WEIR_CHUNK);
+	size_t journal = sizeof *c->arena + chunks * sizeof c->arena->slot[0];
+	uint64_t start = (journal + WEIR_CHUNK - 1) / WEIR_CHUNK * WEIR_CHUNK;
+
+	c->arena = share("arena", start + memory, &c->arena_fd);
+	*c->arena = (struct weir_arena){.magic = WEIR_MAGIC, .version = WEIR_VERSION, .chunks = chunks, .ready = 1,
+					.start = start};
+	c->rules->flags = WEIR_MOVES | WEIR_SWAPPABLE;
+}
+
+/* What a signal has asked for. */
+static void move(void)
+{
+	static sig_atomic_t done;
+
+	for (; done != moves; done++)
+		for (int i = 0; i < container_count; i++) {
+			struct weir_rules *r = containers[i].rules;
+			if (!(r->flags & WEIR_MOVES))
+				continue;
+			atomic_fetch_add(&r->place, 1);
+			syscall(SYS_futex, &r->place, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+		}
+}
+
 static void begin(struct container *c, char *spec)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	const char *path = strtok(spec, ","), *memory = strtok(NULL, ","), *part = strtok(NULL, ","),
-		   *mode = strtok(NULL, ","), *devices = strtok(NULL, ",");
+		   *mode = strtok(NULL, ","), *devices = strtok(NULL, ","), *arena = strtok(NULL, ",");
 	static uint64_t offset;
 
 	if (mode == NULL)
@@ -62,7 +102,7 @@ static void begin(struct container *c, char *spec)
 	c->rules->beat = now();
 	for (uint32_t d = 0; d < c->rules->devices; d++) {
 		struct weir_rule *r = &c->rules->device[d];
-		r->memory_limit = strtoull(memory, NULL, 0);
+		r->memory_limit = r->memory_promised = strtoull(memory, NULL, 0);
 		r->ordinal = d;
 		r->share = (uint32_t)atoi(part);
 		r->mode = d > 0 || strcmp(mode, "free") == 0 ? WEIR_FREE
@@ -72,6 +112,9 @@ static void begin(struct container *c, char *spec)
 		r->turn_offset = offset;
 		r->turn_length = r->turn_period * r->share / 1000;
 	}
+	c->arena_fd = -1;
+	if (arena != NULL)
+		make_arena(c, strtoull(memory, NULL, 0));
 	offset += c->rules->device[0].turn_length;
 	/* Nobody who is given this can write it, or change its size. */
 	fcntl(c->rules_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
@@ -89,10 +132,11 @@ static void welcome(struct container *c, int fd)
 	struct iovec data = {&m, sizeof m};
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		char bytes[CMSG_SPACE(3 * sizeof(int))];
 	} control = {0};
 	struct msghdr h = {.msg_iov = &data, .msg_iovlen = 1};
-	int fds[2] = {c->rules_fd, c->cells_fd};
+	int fds[3] = {c->rules_fd, c->cells_fd, c->arena_fd};
+	size_t given = c->arena_fd < 0 ? 2 * sizeof(int) : sizeof fds;
 
 	if (recv(fd, &hello, sizeof hello, 0) != sizeof hello || hello.type != WEIR_HELLO ||
 	    hello.device != WEIR_MAGIC) {
@@ -108,12 +152,12 @@ static void welcome(struct container *c, int fd)
 		c->client[c->clients++] = (struct client){fd, cell};
 		m = (struct weir_message){.type = WEIR_WELCOME, .cell = cell};
 		h.msg_control = &control;
-		h.msg_controllen = sizeof control;
+		h.msg_controllen = CMSG_SPACE(given);
 		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&h);
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof fds);
-		memcpy(CMSG_DATA(cmsg), fds, sizeof fds);
+		cmsg->cmsg_len = CMSG_LEN(given);
+		memcpy(CMSG_DATA(cmsg), fds, given);
 	}
 	sendmsg(fd, &h, MSG_NOSIGNAL);
 	if (m.type == WEIR_REFUSED)
@@ -146,6 +190,7 @@ static void serve(struct container *c, const struct pollfd *fds)
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1, on_signal);
 	for (int i = 1; i < argc && i <= MAX_CONTAINERS; i++)
 		begin(&containers[container_count++], argv[i]);
 	puts("ready");
@@ -160,6 +205,7 @@ int main(int argc, char **argv)
 			for (int k = 0; k < containers[i].clients; k++)
 				fds[n++] = (struct pollfd){.fd = containers[i].client[k].fd, .events = POLLIN};
 		}
+		move();
 		uint64_t wait = arbitrate();
 		struct timespec t = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
 		if (ppoll(fds, (nfds_t)n, &t, NULL) <= 0)

@@ -16,7 +16,8 @@ struct client {
 };
 
 struct container {
-	int listener, rules_fd, cells_fd;
+	int listener, rules_fd, cells_fd, arena_fd;
+	struct weir_arena *arena;
 	struct weir_rules *rules;
 	struct weir_cells *cells;
 	struct client client[MAX_CLIENTS];

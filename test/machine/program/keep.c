@@ -9,6 +9,9 @@
  *	speed   says how many bytes this machine copies in a second, between pages that it has
  *	spin    launches a kernel of 10 ms and waits for it, and says "spun"
  *
+ *	work N  launches kernels of 1 ms for N milliseconds, and says in how many microseconds the first
+ *	        was done, how many there were, and in how many microseconds all
+ *
  * usage: keep LARGE-MIB
  */
 #include <inttypes.h>
@@ -133,6 +136,23 @@ static void spin(CUfunction f)
 	puts("spun");
 }
 
+/* How long it takes until the first is done, and what it gets from then on. */
+static void work(CUmodule module, double length)
+{
+	CUfunction f;
+	double began = seconds();
+	long kernels = 1;
+
+	CHECK(cuModuleGetFunction(&f, module, "spin_1ms"));
+	CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	CHECK(cuCtxSynchronize());
+	double first = seconds() - began;
+	for (; seconds() - began < length; kernels++)
+		CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	CHECK(cuCtxSynchronize());
+	printf("%.0f %ld %.0f\n", first * 1e6, kernels, (seconds() - began) * 1e6);
+}
+
 int main(int argc, char **argv)
 {
 	char line[64];
@@ -167,6 +187,8 @@ int main(int argc, char **argv)
 			fill();
 		else if (strcmp(line, "speed") == 0)
 			speed();
+		else if (strncmp(line, "work ", 5) == 0)
+			work(module, atof(line + 5) / 1e3);
 		else if (strcmp(line, "spin") == 0)
 			spin(f);
 		else
