@@ -57,7 +57,7 @@ func (e *Engine) book(w *workload, held []*holding) {
 	b.holdings = append(b.holdings, held...)
 	for _, h := range held {
 		w.dropWaiting(h.pod)
-		h.pod.state, h.pod.hold = promised, h
+		h.pod.state, h.pod.hold, h.pod.round = promised, h, e.decides
 		w.place(h.pod)
 		e.put(h, w.promisedIn())
 		e.addVictim(h)

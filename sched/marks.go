@@ -35,3 +35,17 @@ func (m *marks) least() int32 {
 	}
 	return -1
 }
+
+// next returns the least number of the set that is not below i, or -1.
+func (m *marks) next(i int32) int32 {
+	for w := int(i / 64); w < len(m.words); w++ {
+		rest := m.words[w]
+		if w == int(i/64) {
+			rest &= ^uint64(0) << (i % 64)
+		}
+		if rest != 0 {
+			return int32(w*64 + bits.TrailingZeros64(rest))
+		}
+	}
+	return -1
+}

@@ -6,7 +6,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Marks know their least number, whatever came and went.
+// Marks know their least number, and the least from another on, whatever came
+// and went.
 func TestMarksKnowTheLeast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 20_000).Draw(t, "n")
@@ -20,14 +21,22 @@ func TestMarksKnowTheLeast(t *testing.T) {
 				m.drop(i)
 				delete(set, i)
 			}
-			want := int32(-1)
-			for x := range set {
-				if want < 0 || x < want {
-					want = x
+			least := func(from int32) int32 {
+				least := int32(-1)
+				for x := range set {
+					if x >= from && (least < 0 || x < least) {
+						least = x
+					}
 				}
+				return least
 			}
-			if got := m.least(); got != want {
+			if got, want := m.least(), least(0); got != want {
 				t.Fatalf("the least of %v is said to be %d; it is %d", set, got, want)
+			}
+			for _, from := range []int32{0, i, i + 1} {
+				if got, want := m.next(from), least(from); got != want {
+					t.Fatalf("the least of %v from %d on is said to be %d; it is %d", set, from, got, want)
+				}
 			}
 		}
 	})

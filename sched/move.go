@@ -1,10 +1,5 @@
 package sched
 
-import (
-	"cmp"
-	"slices"
-)
-
 // relocation is one pod that changes its place.
 type relocation struct {
 	from *holding
@@ -13,7 +8,8 @@ type relocation struct {
 
 // consolidate moves running pods together so that the asker's pods fit, when
 // there is room enough in sum. Only pods that stop alone are moved, each to a
-// place that is free now, and nobody loses its turn.
+// place that is free now or that another of them leaves, and nobody loses its
+// turn.
 func (a *asker) consolidate(groups []group) bool {
 	e := a.e
 	if !e.mayMove(a.pool, a.demand) {
@@ -23,7 +19,6 @@ func (a *asker) consolidate(groups []group) bool {
 		return false
 	}
 	mover := *a
-	mover.moving = true
 	e.begin()
 	var placed []*holding
 	var moves []relocation
@@ -58,69 +53,14 @@ func (a *asker) makeRoom(p *pod, s *shape) (*holding, []relocation, bool) {
 			return h, nil, true
 		}
 	}
-	b := e.bounds(e.tree(s, a.pool))
-	var points []point
-	const most = 256 // nodes looked at for one pod
-	looked := 0
-	for leaf, fit := range b.fixed {
-		if fit == 0 {
-			continue
-		}
-		if looked++; looked > most {
-			break
-		}
-		if pt, ok := a.look(s, a.pool.nodes[leaf]); ok && len(pt.units) > 0 {
-			points = append(points, pt)
-		}
-	}
-	slices.SortFunc(points, func(x, y point) int {
-		return cmp.Or(cmp.Compare(x.cost.gpu, y.cost.gpu), pointCmp(x, y))
-	})
-	const tries = 16
-	for _, pt := range points[:min(tries, len(points))] {
-		m := e.mark()
-		for i := range pt.units {
-			e.take(&pt.units[i])
-		}
-		if h := e.lay(p, s, pt.node, later); h != nil && a.allowed(h) {
-			e.put(h, inLater|inFixed)
-			if moves := a.resettle(pt.units); moves != nil {
-				return h, moves, true
-			}
-		}
-		e.back(m)
-	}
-	return nil, nil, false
+	m := &mover{asker: a, pod: p, shape: s, asks: e.floorCharge(s, a.pool)[0], homes: map[*shape]bool{}}
+	return m.run()
 }
 
 // allowed reports whether quota and limit leave room for what h is charged.
 func (a *asker) allowed(h *holding) bool {
 	where, _ := a.acct.gate(h.charge, !a.w.Preemptible)
 	return where == nil
-}
-
-// resettle finds a place that is free now for each of the stopped pods.
-func (a *asker) resettle(units []unit) []relocation {
-	e := a.e
-	var moves []relocation
-	for _, u := range units {
-		from := u.held[0]
-		n := e.best(e.tree(from.shape, a.pool), nil)
-		if n == nil {
-			return nil
-		}
-		to := e.lay(from.pod, from.shape, n, now)
-		if to == nil {
-			return nil
-		}
-		if where, _ := u.acct.gate(to.charge, false); where != nil {
-			return nil
-		}
-		to.seat = true
-		e.put(to, inLater|inFixed)
-		moves = append(moves, relocation{from: from, to: to})
-	}
-	return moves
 }
 
 func (a *asker) carryOutMoves(moves []relocation, placed []*holding) {
@@ -134,6 +74,9 @@ func (a *asker) carryOutMoves(moves []relocation, placed []*holding) {
 		})
 		e.stop(m.from.pod)
 		w.moved++
+	}
+	for _, m := range moves { // a seat may be where another of them was
+		w := m.from.w
 		m.to.pod = nil
 		s := &seat{w: w, hold: m.to, until: e.now + Time(e.cfg.PromiseFor)}
 		w.seats = append(w.seats, s)

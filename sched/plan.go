@@ -61,10 +61,6 @@ func (e *Engine) mayClaim(w *workload, acct *account, demand vec) bool {
 // the places and says what has to stop. When effort runs out it leaves the
 // rest in en.plan and returns false.
 func (e *Engine) tryPlan(w *workload, en *entry, groups []group) bool {
-	if w.robbed == e.decides { // what stopped for it a moment ago counts first
-		e.again = true
-		return false
-	}
 	claims := e.due(en.acct, groups, en.pool) || e.mayClaim(w, en.acct, e.demand(groups, en.pool))
 	moves := en.plan == nil && !en.forbidden() && e.mayMove(en.pool, e.demand(groups, en.pool))
 	if !moves && !claims || !e.enoughIfBare(groups, en.pool) {
@@ -258,7 +254,6 @@ func (a *asker) carryOut(units []unit, placed []*holding) {
 	for _, u := range units {
 		for _, h := range u.held {
 			if h.pod.state == promised {
-				u.w.robbed = e.decides
 				e.unbook(u.w.booking)
 			}
 		}

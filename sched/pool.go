@@ -11,6 +11,7 @@ type pool struct {
 	index   int     // by order of appearance
 	nodes   []*node // by order of appearance; gone ones stay until compacted
 	count   census
+	roster  roster
 	scarce  scarcity
 	classes []int32 // device classes of its nodes, in order of index
 	shared  []int32 // those of them that are on nodes which grant parts

@@ -30,7 +30,6 @@ type asker struct {
 	pool   *pool
 	demand vec  // what is still to be placed
 	owed   bool // some of its owners are within quota
-	moving bool // looks for pods to move, not to evict
 	placed []Placement
 }
 
@@ -42,7 +41,11 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		return unit{}, false
 	}
 	u := unit{w: w, acct: h.acct(), held: []*holding{h}}
-	if !a.moving && a.vainly(&u) {
+	if a.vainly(&u) {
+		return unit{}, false
+	}
+	if h.pod.state == promised && h.pod.round == a.e.decides { // not in the same breath: somebody stops for it
+		a.e.again = true
 		return unit{}, false
 	}
 	if h.pod.state == promised && !w.breaksWithout(w.booking) { // a place that is only promised costs nobody any work
@@ -50,7 +53,7 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		for _, x := range u.held {
 			u.charge.add(x.charge)
 		}
-		return u, !a.moving && a.mayTake(&u)
+		return u, a.mayTake(&u)
 	}
 	if w.Min > 1 && (h.pod.state == promised || w.later <= w.Min) {
 		u.held = slices.DeleteFunc(w.held(), func(x *holding) bool { return x.in&inLater == 0 })
@@ -66,14 +69,10 @@ func (a *asker) unit(h *holding) (unit, bool) {
 		}
 		u.spared = max(u.spared, a.pool.spares(x.pod.since))
 		u.charge.add(x.charge)
-		u.lost += max(x.charge[0], 1000) / 1000 * (int64(a.e.now-x.pod.since) / 1000)
+		u.lost += a.e.lostBy(x)
 	}
 	if a.pool.Surplus == ByService || u.acct == a.acct && a.e.yieldsWithin(w) {
 		u.level = w.level
-	}
-	if a.moving {
-		u.rule = Consolidate
-		return u, len(u.held) == 1 && w.Moves > w.moved && w.booking == nil && !w.Suspended // whose successor would not start
 	}
 	if !a.mayTake(&u) {
 		return u, false
@@ -340,7 +339,7 @@ func (a *asker) clear(s *shape, n *node) (units []unit, ok bool) {
 	}
 	lean := a.prune(s, n, slices.Clone(marks))
 	e.back(start)
-	if a.moving || a.entitled(lean) { // a right may rest on having taken another first
+	if a.entitled(lean) { // a right may rest on having taken another first
 		return lean, true
 	}
 	return marks, true

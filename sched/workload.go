@@ -17,7 +17,6 @@ type workload struct {
 	booking *booking
 	seats   []*seat // places that pods were moved to, for their successors
 	moved   int     // how often pods were moved
-	robbed  uint64  // Engine.decides when others took what it was promised
 
 	wishes []*wish // what wants() said when w was last requeued
 
@@ -52,7 +51,7 @@ type pod struct {
 	state podState
 	hold  *holding
 	since Time
-	round uint64 // Engine.decides when it was started
+	round uint64 // Engine.decides when it was started, or promised its place
 	// grant is what a lost pod held, and wasLeaving whether it was being stopped.
 	grant      Grant
 	wasLeaving bool

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	}
 	// Generators name themselves when first asked, and not safely where tests in
 	// parallel share them.
-	for _, g := range []fmt.Stringer{histories, contests, steps, contenders, nodes, bounds, asks, surplusRuntimes} {
+	for _, g := range []fmt.Stringer{histories, contests, crowds, steps, contenders, comers, nodes, bounds, asks, surplusRuntimes} {
 		_ = g.String()
 	}
 	fmt.Printf("histories of -rapid.seed=%s\n", flag.Lookup("rapid.seed").Value)

@@ -141,8 +141,8 @@ func TestRecordedWithinBounds(t *testing.T) {
 		}
 		for _, load := range boundLoads {
 			for i, most := range x.Pack.Bound[load] {
-				if got := x.Pack.At[pack.Inflation][i]; got > most {
-					t.Errorf("%s gives out %v%% with seed %d, above its bound %v%%", name, got, firstSeed+i, most)
+				if got := x.Pack.At[load][i]; got > most {
+					t.Errorf("%s gives out %v%% at %d%% with seed %d, above its bound %v%%", name, got, load, firstSeed+i, most)
 				}
 			}
 		}
@@ -172,7 +172,7 @@ func TestScenarios(t *testing.T) {
 
 // What has not changed is not run again; what has is, and is kept.
 func TestBringRunsWhatIsMissing(t *testing.T) {
-	all := []Scenario{{Limit: &Limiting{List: "default", Load: 100, Seeds: 1}}}
+	all := []Scenario{{Limit: &Limiting{List: "default", Load: 95, Given: []float64{90}, At: 100, Seeds: 1}}}
 	file := filepath.Join(t.TempDir(), "results.json")
 	r, runs := Results{}, 0
 	bring := func() {
@@ -193,7 +193,7 @@ func TestBringRunsWhatIsMissing(t *testing.T) {
 	if bring(); runs != 1 {
 		t.Errorf("%d runs, want 1", runs)
 	}
-	all[0].Limit.Seeds = 2
+	all[0].Limit = &Limiting{List: "default", Load: 95, Given: []float64{90}, At: 100, Seeds: 2}
 	if bring(); runs != 2 {
 		t.Errorf("%d runs after a change, want 2", runs)
 	}

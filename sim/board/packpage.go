@@ -65,29 +65,21 @@ column says.`)
 		p.chart("pack-"+list, p.loads(list))
 	}
 	p.write(`Weir is told what pods of the list are like in general, as FGD is. With ` + "`--learn`" + ` it counts what came
-(three seeds), as a live scheduler has to. With ` + "`--moves`" + ` running pods may be moved to make room:`)
+(three seeds), as a live scheduler has to:`)
 	var rows [][]string
 	for _, list := range openb.Lists {
 		told := p.packed(Packing{List: list, Policy: "weir"})
-		for _, x := range []Packing{
-			{List: list, Policy: "weir", Learn: true}, {List: list, Policy: "weir", Moves: true},
-		} {
-			r := p.packed(x)
-			if r == nil || told == nil {
-				continue
-			}
-			row := []string{"`" + list + "`, learning"}
-			if x.Moves {
-				row[0] = "`" + list + "`, with moves"
-			}
-			for _, load := range []int{95, 100, 130} {
-				row = append(row, signed(paired(r, told, load)))
-			}
-			moves, _ := stats(r.Moves)
-			rows = append(rows, append(row, fmt.Sprintf("%.1f", moves)))
+		r := p.packed(Packing{List: list, Policy: "weir", Learn: true})
+		if r == nil || told == nil {
+			continue
 		}
+		row := []string{"`" + list + "`"}
+		for _, load := range []int{95, 100, 130} {
+			row = append(row, signed(paired(r, told, load)))
+		}
+		rows = append(rows, row)
 	}
-	p.table([]string{"against being told, same seeds", "95", "100", "130", "moves per 1,000 pods"}, rows)
+	p.table([]string{"learning, against being told, same seeds", "95", "100", "130"}, rows)
 }
 
 // paired is the mean of how much more a gave out than b, over the seeds of both.
@@ -182,52 +174,4 @@ func leastAhead(a, b *Packed) (load int, by float64) {
 		}
 	}
 	return load, by
-}
-
-// enough is the least of limits after which want is out of reach.
-func enough(want float64, bounds []float64) float64 {
-	i := slices.IndexFunc(bounds, func(most float64) bool { return most < want })
-	if i < 0 {
-		return 100
-	}
-	return limits[i]
-}
-
-func bounds(p *page) {
-	p.write("## What bounds it")
-	p.write(`A pod that asks for more than half a GPU leaves a hole that only pods of at most that size can fill, and of these few
-come. A rule that accepted such pods has lost their holes, and no move brings them back, since a move does not make a pod
-smaller, and nothing ends here. What a rule gave out at 100% says how many it can have refused, and so what it can reach in
-the end at the most. The bound counts sizes only (` + "`sim/pack/bound.go`" + `, where it is proved); a test holds all rules
-against it, with moves too.`)
-	var rows [][]string
-	for i, bound := range p.results["limit/default/100"].Limit {
-		rows = append(rows, []string{fmt.Sprintf("%.1f", limits[i]), two(bound)})
-	}
-	p.table([]string{"given out of `default` at 100, %", "no rule exceeds at 130, %"}, rows)
-	if len(rows) > 0 {
-		p.writef(`So 99.0 at 130 is out of reach for who reaches 96.8 at 100, with or without moves: %.1f at 100 is
-too much already. To reach it, a rule has to refuse pods while there is room for them; Weir refuses nobody that fits. The
-command is `+"`go run ./test/scoreboard -only limit`"+`. For what rules did give out:`,
-			enough(99, p.results["limit/default/100"].Limit))
-	}
-	rows = nil
-	for _, list := range openb.Lists {
-		for _, x := range []Packing{
-			{List: list, Policy: "fgd"}, {List: list, Policy: "weir"}, {List: list, Policy: "weir", Moves: true},
-		} {
-			if r := p.packed(x); r != nil {
-				name := x.Policy
-				if x.Moves {
-					name += ", with moves"
-				}
-				least := make([]float64, len(r.At[130]))
-				for i := range least {
-					least[i] = math.Min(r.Bound[95][i], r.Bound[100][i])
-				}
-				rows = append(rows, []string{"`" + list + "`, " + name, meanOf(r.At[130]), meanOf(least), orNone(published[list][130][lp])})
-			}
-		}
-	}
-	p.table([]string{"", "at 130", "bound that follows from 95 and 100", "published bound, refusing freely"}, rows)
 }

@@ -12,7 +12,7 @@ import (
 // not run is not shown.
 func Page(r Results, docs string) error {
 	p := &page{results: r}
-	for _, section := range []func(*page){head, headlines, packing, variants, bounds, sharing, tenants, growth} {
+	for _, section := range []func(*page){head, headlines, packing, variants, moving, bounds, sharing, tenants, growth} {
 		section(p)
 	}
 	if err := os.WriteFile(filepath.Join(docs, "scoreboard.md"), []byte(p.text.String()), 0o644); err != nil {

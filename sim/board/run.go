@@ -19,7 +19,7 @@ type Result struct {
 	// Key is of what the result depends on.
 	Key    string          `json:"key"`
 	Pack   *Packed         `json:"pack,omitempty"`
-	Limit  []float64       `json:"limit,omitempty"` // for each of limits, the mean over seeds
+	Limit  []float64       `json:"limit,omitempty"` // for each that was given out before, the mean over seeds
 	Replay *replay.Report  `json:"replay,omitempty"`
 	Scale  []*scale.Result `json:"scale,omitempty"` // by size
 }
@@ -30,19 +30,20 @@ type Packed struct {
 	Mean []float64         `json:"mean"` // over seeds, by load, from firstLoad on
 	SD   []float64         `json:"sd"`   // between seeds, likewise
 	At   map[int][]float64 `json:"at"`   // by load, of tables
-	// Bound is what no rule can exceed at 130 that gave out as much as this one
-	// at so much load.
+	// Bound is what no rule can exceed, by load, that gave out as much as this one
+	// at boundFrom.
 	Bound map[int][]float64 `json:"bound"`
 	Moves []float64         `json:"moves"` // per 1,000 pods that came
 }
 
 // Loads, in per cent of all GPUs: from where on they are kept, those of
-// tables, and those from which bounds are computed.
+// tables, those for which bounds are computed, and those from which they are.
 const firstLoad = 70
 
 var (
 	tableLoads = []int{80, 90, 95, 100, 110, 130}
-	boundLoads = []int{95, 100}
+	boundLoads = []int{100, 130}
+	boundFrom  = []int{80, 90, 95}
 )
 
 // Run runs a scenario; say is told what is being done.
@@ -67,14 +68,14 @@ func (l Limiting) run() ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	sums := make([]float64, len(limits))
+	sums := make([]float64, len(l.Given))
 	for seed := range int64(l.Seeds) {
 		c, err := pack.Draw(nodes, pods, firstSeed+seed)
 		if err != nil {
 			return nil, err
 		}
-		for i, given := range limits {
-			sums[i] += c.Bound(l.Load, given)
+		for i, given := range l.Given {
+			sums[i] += c.Bound(l.Load, given, l.At)
 		}
 	}
 	for i := range sums {
@@ -166,8 +167,11 @@ func (p Packing) play(nodes []openb.Node, pods []openb.Pod, seed int64) (played,
 		return played{}, err
 	}
 	out := played{Result: r, bound: map[int]float64{}}
-	for _, load := range boundLoads {
-		out.bound[load] = c.Bound(load, r.Allocation[load])
+	for _, at := range boundLoads {
+		out.bound[at] = math.Inf(1)
+		for _, load := range boundFrom {
+			out.bound[at] = math.Min(out.bound[at], c.Bound(load, r.Allocation[load], at))
+		}
 	}
 	return out, nil
 }

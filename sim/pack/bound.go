@@ -1,61 +1,63 @@
 package pack
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
-// Bound returns what no rule can exceed in the end, in per cent of all GPUs,
-// that gave out so much when load per cent were asked for (both as in
-// [Result.Allocation]): neither by better places nor by moves, as long as what
-// was started goes on.
+// Bound returns what no rule can exceed at a load, in per cent of all GPUs, that
+// gave out so much at an earlier one (all as in [Result.Allocation]): neither by
+// better places nor by moves, as long as what was started goes on. With 0 given
+// before it bounds a rule that knows what comes and refuses whom it likes.
 //
-// Pods that ask for more than half a device have devices of their own, and what
-// is left of these only pods that ask for no more can fill. So for every t: of
-// the holes of at most t thousandths beside such pods, no more can be filled
-// than all pods ask for that need at most t. A rule may have refused some of
-// the pods that leave holes, but no more than was asked for and not given out:
-// each thousandth refused spares it at most t/(1000−t) of a hole. The bound is
-// the least over all t.
-//
-// It knows nothing of CPU, memory, models and nodes, so it is not sharp.
-func (c *Case) Bound(load int, given float64) float64 {
-	until, asked := c.until(load)
-	var holes, fill [1000]int64 // by size
-	for i, p := range c.Pods {
-		if p.GPUs == 0 {
-			continue
-		}
-		if size := p.GPUMilli; size <= 500 {
-			fill[size] += milli(p)
-		} else if i <= until {
-			holes[1000-size] += p.GPUs * (1000 - size)
-		}
+// It is the value of a linear program. Its variables are how many pods of each
+// size were accepted, of those that came until the earlier load and of those
+// after, and how many devices are filled in each of the ways in which sizes add
+// up to no more than a device. No more can be accepted than came; what was given
+// out is what was accepted until then; what was accepted has to fit on as many
+// devices as there are. Every rule's history satisfies that at any two arrivals,
+// so the means over those that are counted for the two loads satisfy it with the
+// means of what came. Counts need not be whole, and of CPU, memory, models and
+// nodes the program knows nothing, so the bound is not sharp.
+func (c *Case) Bound(load int, given float64, at int) float64 {
+	early, late := c.came(load), c.came(at)
+	sizes := slices.Sorted(maps.Keys(late))
+	p := newFilling(sizes, float64(c.Milli)/wholeDevice)
+	for i, size := range sizes {
+		p.most[p.early(i)], p.most[p.late(i)] = early[size], late[size]-early[size]
 	}
-	all := float64(c.Milli) / 100
-	refused := math.Max(asked-given, 0) * all
-	most, left := 100.0, 0.0
-	for t := 1; t < 500; t++ {
-		left += float64(holes[t] - fill[t])
-		empty := left - refused*float64(t)/float64(1000-t)
-		most = math.Min(most, 100-empty/all)
+	p.most[p.given()] = given / 100 * float64(c.Milli)
+	accepted := p.solve()
+	sum := 0.0
+	for i, size := range sizes {
+		sum += float64(size) * accepted[i]
 	}
-	return most
+	return math.Min(100*sum/float64(c.Milli), 100)
 }
 
-// until returns the first pod with which so much is asked for, and what is
-// asked for in the mean over the pods that are counted for that load. A rule
-// has refused no more at the former than in the mean.
-func (c *Case) until(load int) (first int, asked float64) {
-	first, n := -1, 0
-	sum, of := int64(0), 0.0
-	for i, p := range c.Pods {
-		sum += milli(p)
-		x := 100 * float64(sum) / float64(c.Milli)
-		if int(math.Round(x)) != load {
-			continue
+// wholeDevice is the size of a device, in thousandths.
+const wholeDevice = 1000
+
+// came returns how many devices, or parts of them, were asked for until a load,
+// by size: the mean over the arrivals that are counted for it.
+func (c *Case) came(load int) map[int]float64 {
+	until, sum := map[int]float64{}, map[int]float64{}
+	asked, arrivals := int64(0), 0.0
+	for _, p := range c.Pods {
+		asked += milli(p)
+		if p.GPUs > 0 {
+			until[int(p.GPUMilli)] += float64(p.GPUs)
 		}
-		if first < 0 {
-			first = i
+		if int(math.Round(100*float64(asked)/float64(c.Milli))) == load {
+			arrivals++
+			for size, n := range until {
+				sum[size] += n
+			}
 		}
-		n, of = n+1, of+x
 	}
-	return first, of / math.Max(float64(n), 1)
+	for size := range sum {
+		sum[size] /= arrivals
+	}
+	return sum
 }

@@ -1,6 +1,7 @@
 package pack_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -162,5 +163,60 @@ func TestMoves(t *testing.T) {
 	r := play(t, c, pack.Options{Rule: sched.Spread, MovesEach: 3})
 	if r.Started != 4 {
 		t.Errorf("%d pods started, want 4: half a GPU each, on two", r.Started)
+	}
+}
+
+// A part finds room where a smaller one moves to another hole, and a pod that
+// needs CPU where two change places: with moves all of these start.
+func TestMovesMakeRoom(t *testing.T) {
+	part := func(milli int64) openb.Pod { return openb.Pod{GPUs: 1, GPUMilli: milli} }
+	whole := func(cpu int64) openb.Pod { return openb.Pod{GPUs: 1, GPUMilli: 1000, CPUMilli: cpu} }
+	for name, c := range map[string]*pack.Case{
+		"holes": {
+			Nodes: []openb.Node{{Name: "a", GPUs: 2, Model: "T4"}},
+			Pods:  []openb.Pod{part(500), part(300), part(600), part(500)},
+		},
+		"CPU": {
+			Nodes: []openb.Node{{Name: "a", GPUs: 2, CPUMilli: 8000, Model: "T4"}, {Name: "b", GPUs: 2, CPUMilli: 16000, Model: "T4"}},
+			Pods:  []openb.Pod{whole(6000), whole(3000), whole(3000), whole(4000)},
+		},
+	} {
+		for _, n := range c.Nodes {
+			c.Milli += n.GPUs * 1000
+		}
+		for i := range c.Pods {
+			c.Pods[i].Name = fmt.Sprint("p", i)
+		}
+		for _, moves := range []int{0, 1} {
+			r := play(t, c, pack.Options{Rule: sched.Pack, MovesEach: moves})
+			if want := 3 + moves; r.Started != want {
+				t.Errorf("%s: %d of 4 pods start with %d moves each, want %d", name, r.Started, moves, want)
+			}
+		}
+	}
+}
+
+// Moves add what they are said to, few are needed, and at no load is less given
+// out than without.
+func TestMovesAdd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("moves take their time")
+	}
+	for list, want := range map[string]float64{"default": 0.05, "gpushare100": 0.02, "cpu250": 2} {
+		c := draw(t, list, 42)
+		without := play(t, c, pack.Options{Rule: sched.Dense})
+		with := play(t, c, pack.Options{Rule: sched.Dense, MovesEach: pack.MovesEach})
+		if got := with.Allocation[100] - without.Allocation[100]; got < want {
+			t.Errorf("%s: moves add %.3f points at 100%%, want %.2f", list, got, want)
+		}
+		if per := 1000 * float64(with.Moves) / float64(with.Arrived); per >= 50 {
+			t.Errorf("%s: %.1f moves per 1,000 pods, want less than 50", list, per)
+		}
+		for load := 80; load <= pack.Inflation; load++ {
+			if with.Allocation[load] < without.Allocation[load]-0.005 {
+				t.Errorf("%s: at %d%%, %.3f%% are given out, and %.3f%% without moves",
+					list, load, with.Allocation[load], without.Allocation[load])
+			}
+		}
 	}
 }

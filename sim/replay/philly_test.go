@@ -75,7 +75,7 @@ func TestPhillySwap(t *testing.T) {
 func TestPhillyBursty(t *testing.T) {
 	s := philly(t)
 	s.Plan, s.Surplus, s.GPUs, s.Bursts, s.Failures.Seed = "swap", sched.ByShare, 640, 400, 42
-	s.Quotas = map[string]int64{"7f04ca": 168}
+	s.Quotas = map[string]int64{"7f04ca": 168, "b436b2": 8}
 	s.Weights = map[string]int64{"0e4a51": 4, "2869ce": 2, "e13805": 2, "ee9e8c": 8}
 	r := answer(t, s)
 	if !r.NoWorse || r.Fairness.Worse > 0 || r.Jain < 0.99 {
