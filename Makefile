@@ -97,6 +97,10 @@ bench-thin: ## Twelve programs of a quarter on one device, three at work at a ti
 kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap (8 min)
 	$(GO) test ./test/machine -count 1 -timeout 60m -v -run KilledWhileSwapping -args -runs 540
 
+.PHONY: kill-node
+kill-node: ## Kill kubelet and agent 30 times under eight containers at work, while pods go and come
+	WEIR_ROUNDS=30 $(GO) test ./test/realnode -count 1 -timeout 30m -v
+
 .PHONY: bench-node
 bench-node: build shim ## Share a simulated GPU between programs, and say what each had
 	$(GO) run ./test/bench/node -weir $(BIN)

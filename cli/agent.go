@@ -74,12 +74,8 @@ weir top`,
 					return err
 				}
 			}
-			if arena != "" {
-				mib, err := quantity.ParseMemory(strings.TrimSuffix(arena, "B"))
-				if err != nil {
-					return refused("--arena: %s", err)
-				}
-				o.Arena = uint64(mib) << 20
+			if o.Arena, err = arenaOf("--arena", arena); err != nil {
+				return err
 			}
 			o.Dir = cmp.Or(o.Dir, s.agentDir())
 			if kubernetes {
@@ -161,6 +157,18 @@ func checkSimulated(flag, words string) error {
 		return refused("%s: %d devices are more than 16: write fewer", flag, all)
 	}
 	return nil
+}
+
+// arenaOf reads the memory of an arena, such as 8GiB, in bytes.
+func arenaOf(flag, words string) (uint64, error) {
+	if words == "" {
+		return 0, nil
+	}
+	mib, err := quantity.ParseMemory(strings.TrimSuffix(words, "B"))
+	if err != nil {
+		return 0, refused("%s: %s", flag, err)
+	}
+	return uint64(mib) << 20, nil
 }
 
 // topAgent shows this machine's agent, where that is what there is to show.

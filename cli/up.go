@@ -21,9 +21,10 @@ type UpOptions struct {
 	Shaped bool   // any of these was asked for; else the nodes of an earlier run stay
 	Counts bool   // nodes have a device plugin and no exact devices
 
-	RealNode bool     // this machine is a node too, with containers
-	RealGPUs string   // its simulated GPUs, such as 1x80GiB
-	Images   []string // files with images for it
+	RealNode  bool     // this machine is a node too, with containers
+	RealGPUs  string   // its simulated GPUs, such as 1x80GiB
+	RealArena string   // its memory for what is swapped out of them, such as 8GiB
+	Images    []string // files with images for it
 
 	Replay string  // name of a trace, or ""
 	Speed  float64 // times as fast as it was
@@ -83,6 +84,7 @@ nothing on the machine when it ends.`,
 	f.BoolVar(&o.Counts, "count-nodes", false, "nodes with a vendor's device plugin: whole GPUs by number only")
 	f.BoolVar(&o.RealNode, "real-node", false, "let this machine be a node that runs containers; no other nodes unless asked for")
 	f.StringVar(&o.RealGPUs, "real-gpus", "1x80GiB", "simulated GPUs of that node, as COUNTxMEMORY")
+	f.StringVar(&o.RealArena, "real-arena", "", "memory of that node for what is swapped out of its GPUs, such as 8GiB (default none)")
 	f.StringArrayVar(&o.Images, "load", nil, "file with an image for that node, as docker save writes it; repeatable")
 	f.StringVar(&o.Replay, "replay", "",
 		"replay a production trace on its own nodes, in a fresh cluster: "+strings.Join(replays, ", "))
@@ -112,12 +114,15 @@ func (o *UpOptions) check(changed func(string) bool) error {
 	case o.Replay != "" && !slices.Contains(replays, o.Replay):
 		return refused("there is no trace %q: write --replay %s", o.Replay, strings.Join(replays, " or --replay "))
 	}
-	for _, flag := range []string{"real-gpus", "load"} {
+	for _, flag := range []string{"real-gpus", "real-arena", "load"} {
 		if !o.RealNode && changed(flag) {
 			return refused("--%s is for a node that runs containers: add --real-node", flag)
 		}
 	}
 	if err := checkSimulated("--real-gpus", o.RealGPUs); err != nil {
+		return err
+	}
+	if _, err := arenaOf("--real-arena", o.RealArena); err != nil {
 		return err
 	}
 	for _, flag := range []string{"nodes", "gpus", "model", "real-node"} {

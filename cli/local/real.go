@@ -30,7 +30,8 @@ func realOptions(o cli.UpOptions, dir string) (realnode.Options, error) {
 	beside := filepath.Dir(self)
 	return realnode.Options{
 		Dir: filepath.Join(dir, "node"), Tools: filepath.Join(beside, "node"), Shim: filepath.Join(beside, "shim"),
-		Sim: filepath.Join(beside, "sim"), Simulate: o.RealGPUs, GPUs: gpusOf(o.RealGPUs), Images: o.Images,
+		Sim: filepath.Join(beside, "sim"), Simulate: o.RealGPUs, GPUs: gpusOf(o.RealGPUs), Arena: o.RealArena,
+		Images: o.Images,
 	}, err
 }
 

@@ -35,6 +35,7 @@ type life struct {
 	KubeletPort string
 	Group       string // the control group of all pods
 	Simulate    string
+	Arena       string // memory of this machine for what is swapped out; "" for none
 	Labels      string // of the Node object
 }
 

@@ -192,7 +192,7 @@ func keep() error {
 		return err
 	}
 	run("agent.log", inWeir, "agent", "--kubernetes", "--kubeconfig="+inState+"/agent.kubeconfig", "--node-name="+Name,
-		"--dir=/run/weir", "--shim="+inShim, "--driver="+inSim, "--simulate="+l.Simulate)
+		"--dir=/run/weir", "--shim="+inShim, "--driver="+inSim, "--simulate="+l.Simulate, "--arena="+l.Arena)
 	run("kubelet.log", inTools+"/kubelet", "--config="+inState+"/kubelet.json", "--kubeconfig="+inState+"/kubeconfig",
 		"--hostname-override="+Name, "--node-ip="+nodeIP, "--node-labels="+l.Labels)
 	return <-ended

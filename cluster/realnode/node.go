@@ -34,6 +34,7 @@ type Options struct {
 	Shim, Sim  string // folders of the shim and of the simulated driver: shim/build
 	Simulate   string // the GPUs: 1x80GiB
 	GPUs       int    // how many those are
+	Arena      string // memory of this machine for what is swapped out of them: 8GiB
 	Images     []string
 }
 
@@ -137,7 +138,7 @@ func (n *Node) begin(ctx context.Context) error {
 	}
 	go relay(ctx, kubelet, "unix", filepath.Join(o.Dir, "kubelet.sock"))
 	go relay(ctx, sockets, "tcp", api.Host)
-	l := life{APIPort: api.Port(), KubeletPort: port, Group: n.group, Simulate: o.Simulate,
+	l := life{APIPort: api.Port(), KubeletPort: port, Group: n.group, Simulate: o.Simulate, Arena: o.Arena,
 		Labels: fmt.Sprintf("nvidia.com/gpu.count=%d", o.GPUs)}
 	if err := errors.Join(l.write(o.Dir), n.fill(), makeGroups(n.group)); err != nil {
 		return err

@@ -89,7 +89,6 @@ func (p *Plugin) Run(ctx context.Context) error {
 		kubeletplugin.KubeClient(p.Client),
 		kubeletplugin.PluginDataDirectoryPath(data),
 		kubeletplugin.RegistrarDirectoryPath(registry),
-		kubeletplugin.GRPCVerbosity(-1),
 	)
 	if err != nil {
 		return err

@@ -240,6 +240,56 @@ func TestWhoSharesAJob(t *testing.T) {
 	}
 }
 
+// recorder takes all requests, but has no host memory unless it says so.
+type recorder struct {
+	Jobs
+	arena bool
+	last  agent.Request
+}
+
+func (r *recorder) Hold(_ agent.Hold, request agent.Request, _ []parts.Part) (agent.Held, error) {
+	if request.Policy == agent.Lend && !r.arena {
+		return agent.Held{}, &parts.NoArenaError{Need: 1}
+	}
+	r.last = request
+	return agent.Held{}, nil
+}
+
+// A pod says what may be done with its memory; without host memory it is kept.
+func TestIdleMemory(t *testing.T) {
+	burst := sched.Share{Device: "gpu-0", MemoryMiB: 1024, ComputeMilli: 100, LimitMemoryMiB: 2048, LimitComputeMilli: 1000}
+	for _, c := range []struct {
+		word  string
+		arena bool
+		share sched.Share
+		want  agent.Request
+		fails string
+	}{
+		{"", true, half("gpu-0"), agent.Request{Policy: agent.Never, Mode: "strict"}, ""},
+		{"keep", true, burst, agent.Request{Policy: agent.Never, Mode: "fair"}, ""},
+		{"lend", true, half("gpu-0"), agent.Request{Policy: agent.Lend, Mode: "strict"}, ""},
+		{"lend", true, burst, agent.Request{Policy: agent.Lend, Mode: "fair", Most: 2 << 30}, ""},
+		{"lend", false, burst, agent.Request{Policy: agent.Never, Mode: "fair"}, ""},
+		{"give", true, half("gpu-0"), agent.Request{}, `is "give": write lend or keep`},
+	} {
+		n := newNode(t)
+		r := &recorder{Jobs: n.Jobs, arena: c.arena}
+		n.Jobs = r
+		pod := n.pod("train", usesClaims{"main": {uses("c", "")}})
+		pod.Annotations = map[string]string{ask.GPUIdleMemory: c.word}
+		if _, err := n.client.CoreV1().Pods("ml").Update(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := n.asked(n.claim(pod, "c", "n1", map[string]sched.Share{"gpu": c.share}))
+		if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%q: %v, want %q", c.word, err, c.fails)
+		}
+		if got := (agent.Request{Policy: r.last.Policy, Mode: r.last.Mode, Most: r.last.Most}); got != c.want {
+			t.Errorf("%q, arena %v: %+v, want %+v", c.word, c.arena, got, c.want)
+		}
+	}
+}
+
 // What another node was granted is not this one's.
 func TestOtherNodes(t *testing.T) {
 	n := newNode(t)

@@ -126,7 +126,8 @@ func (p *Plugin) job(c *resourcev1.ResourceClaim, pod *corev1.Pod, u use,
 		// cgroupfs writes the pod's UID as it is, systemd with underscores.
 		h.Within = []string{"pod" + string(pod.UID), "pod" + strings.ReplaceAll(string(pod.UID), "-", "_")}
 	}
-	held, err := p.hold(h, agent.Request{Name: u.name(pod), Mode: mode}, exact, pod)
+	r := agent.Request{Name: u.name(pod), Mode: mode, Most: most(mine)}
+	held, err := p.hold(h, r, exact, pod)
 	if err != nil {
 		return cdi.Device{}, err
 	}
@@ -136,6 +137,17 @@ func (p *Plugin) job(c *resourcev1.ResourceClaim, pod *corev1.Pod, u use,
 	}
 	edits, err := p.Libraries.Edits(share)
 	return cdi.Device{Name: string(c.UID) + "-" + u.requests[0], Edits: edits}, err
+}
+
+// most is up to where shares may burst into memory that others leave; 0: not at
+// all.
+func most(shares []sched.Share) (bytes uint64) {
+	for _, s := range shares {
+		if s.LimitMemoryMiB > s.MemoryMiB {
+			bytes = max(bytes, uint64(s.LimitMemoryMiB)<<20)
+		}
+	}
+	return bytes
 }
 
 // hold holds a job, as the pod allows for its memory. What may be lent stays
@@ -154,7 +166,7 @@ func (p *Plugin) hold(h agent.Hold, r agent.Request, exact []parts.Part, pod *co
 	default:
 		return agent.Held{}, fmt.Errorf("annotation %s of pod %s is %q: write lend or keep", ask.GPUIdleMemory, pod.Name, word)
 	}
-	r.Policy = agent.Never
+	r.Policy, r.Most = agent.Never, 0
 	return p.Jobs.Hold(h, r, exact)
 }
 

@@ -1,18 +1,25 @@
 package realnode_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/weir-gpu/weir/node/agent"
+	"github.com/weir-gpu/weir/node/client"
 )
 
 // tenants are those of the test, by namespace and name: two teams with four
@@ -53,12 +60,7 @@ func (w *world) steady(all []tenant) {
 // and has no more, and so it stays when the kubelet and the agent are killed
 // and pods are deleted, at work all the while.
 func TestContainersShareADevice(t *testing.T) {
-	state, err := os.MkdirTemp("", "weir") // sockets have short names
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(state) })
-	w := newWorld(t, state)
+	w := newWorld(t, folder(t))
 	all := tenants()
 	for i, x := range all {
 		w.pod(x.namespace, x.name, "0.125", i)
@@ -88,6 +90,7 @@ func TestContainersShareADevice(t *testing.T) {
 	w.eachHasItsPart(all)
 	w.agree(len(all))
 	w.steady(all)
+	all = w.killAtAnyInstant(all)
 
 	for _, x := range all {
 		w.remove(x.namespace, x.name)
@@ -100,14 +103,39 @@ func TestContainersShareADevice(t *testing.T) {
 		t.Errorf("the container runtime is still told of %q", files)
 	}
 	w.leaves(syscall.SIGINT)
+}
 
-	// The next one finds nothing in its way, and leaves nothing when it is killed
-	// but what the one after it removes.
-	w = newWorld(t, state)
-	w.pod("vision", "short", "0.5", 1)
-	w.eventually("it speaks", func() error { _, err := w.words("vision", "short", 1); return err })
-	w.leaves(syscall.SIGKILL)
-	newWorld(t, state).leaves(syscall.SIGINT)
+// folder is one for clusters of a test: names of sockets are short.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "weir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// killAtAnyInstant lets a pod go and another come, again and again, and kills the
+// agent or the kubelet somewhere in between. It does so twice, or WEIR_ROUNDS
+// times.
+func (w *world) killAtAnyInstant(all []tenant) []tenant {
+	w.Helper()
+	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("WEIR_ROUNDS"), "2"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	for round := range rounds {
+		next := tenant{all[0].namespace, fmt.Sprintf("round-%d", round)}
+		w.remove(all[0].namespace, all[0].name)
+		w.pod(next.namespace, next.name, "0.125", round)
+		time.Sleep(rand.N(2500 * time.Millisecond))
+		w.kill([]string{"/run/node/weir agent ", "/run/node/weir agent ", "/run/node/tools/kubelet "}[round%3])
+		all = append(all[1:], next)
+		w.agree(len(all))
+	}
+	w.steady(all)
+	return all
 }
 
 // eachHasItsPart waits until tenants speak, and looks at what they have.
@@ -132,18 +160,98 @@ func (w *world) eachHasItsPart(all []tenant) {
 		})
 	}
 	for _, x := range all {
-		said, err := w.words(x.namespace, x.name, 3)
-		if err != nil {
-			w.Fatal(err)
+		w.hasAtMost(x, 12.5)
+	}
+}
+
+// A container is swapped out and in again, while another is at work and the
+// agent is killed. Then all of it is killed, and leaves nothing but what the
+// next one removes.
+func TestContainersAreSwapped(t *testing.T) {
+	state := folder(t)
+	w := newWorld(t, state, "--real-gpus", "1x2GiB", "--real-arena", "1GiB")
+	w.pod("vision", "lender", "0.25", 1, "lend")
+	w.pod("vision", "other", "0.25", 2)
+	for _, name := range []string{"lender", "other"} {
+		w.eventually(name+" speaks", func() error { _, err := w.words("vision", name, 1); return err })
+	}
+	lender := func() agent.Job {
+		w.Helper()
+		var j agent.Job
+		w.eventually("the agent answers", func() (err error) { j, err = w.job("vision", "lender"); return err })
+		return j
+	}
+	swap := func(to string) {
+		w.Helper()
+		w.eventually("it is swapped "+to, func() error { // the arena may not be there yet, nor the agent
+			if j := lender(); j.State != to {
+				err := client.New(filepath.Join(w.dir, "node", "agent")).Swap(w.Context(), j.ID, to)
+				return cmp.Or(err, fmt.Errorf("it is %s", j.State))
+			}
+			return nil
+		})
+	}
+	had := lender().Parts[0].Used
+	swap(agent.Out)
+	if part := lender().Parts[0]; part.Swapped != had || had != 256<<20 {
+		w.Errorf("%d bytes are with the host, and it had %d", part.Swapped, had)
+	}
+	if used, err := w.used(); err != nil || used != 256<<20 {
+		w.Errorf("%d bytes of the device are taken (%v), and the other has 256 MiB", used, err)
+	}
+	said := w.count("lender")
+	w.kill("/run/node/weir agent ")
+	w.eventually("the other goes on", func() error {
+		if before := w.count("other"); before < 5 {
+			return fmt.Errorf("it has spoken %d times", before)
 		}
-		share := 0.0
-		for _, s := range said {
-			share += s.Share / float64(len(said))
+		return nil
+	})
+	if state := lender().State; state != agent.Out {
+		w.Errorf("after the agent was killed it is %s", state)
+	}
+	w.hasAtMost(tenant{"vision", "other"}, 25)  // the device is its alone, and it has no more all the same
+	if now := w.count("lender"); now > said+1 { // what it was about to say
+		w.Errorf("it spoke %d times while it was out", now-said)
+	}
+	swap(agent.In)
+	w.eventually("it goes on", func() error {
+		if now := w.count("lender"); now < said+3 {
+			return fmt.Errorf("it has spoken %d times, and %d before", now, said)
 		}
-		w.Logf("%s/%s had %.1f%% of the device and %d MiB of memory", x.namespace, x.name, share, said[0].Had)
-		if share > 14 {
-			w.Errorf("%s/%s had %.1f%% of the device, and may have 12.5", x.namespace, x.name, share)
-		}
+		return nil
+	})
+	w.steady([]tenant{{"vision", "lender"}, {"vision", "other"}})
+	w.agree(2)
+	w.leaves(syscall.SIGKILL)
+	newWorld(t, state).leaves(syscall.SIGINT)
+}
+
+// count is how often a tenant of vision has spoken.
+func (w *world) count(name string) int {
+	w.Helper()
+	said, err := w.words("vision", name, 10_000)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(said)
+}
+
+// hasAtMost looks at how much of the device a tenant had in the last seconds;
+// these are few, so that it may be a little more.
+func (w *world) hasAtMost(x tenant, most float64) {
+	w.Helper()
+	said, err := w.words(x.namespace, x.name, 4)
+	if err != nil {
+		w.Fatal(err)
+	}
+	share := 0.0
+	for _, s := range said {
+		share += s.Share / float64(len(said))
+	}
+	w.Logf("%s/%s had %.1f%% of the device and %d MiB of memory", x.namespace, x.name, share, said[0].Had)
+	if share > 1.2*most {
+		w.Errorf("%s/%s had %.1f%% of the device, and may have %.1f", x.namespace, x.name, share, most)
 	}
 }
 
