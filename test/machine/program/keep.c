@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "abi/cuda.h"
@@ -110,23 +111,30 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The best of some copies: what a swap is measured by. */
+/* Memory that is copied as fast as this machine can: of large pages, where it has them. */
+static unsigned char *host_memory(size_t n)
+{
+	const size_t page = 2 << 20;
+	unsigned char *p = aligned_alloc(page, (n + page - 1) / page * page);
+
+	madvise(p, n, MADV_HUGEPAGE);
+	memset(p, 1, n);
+	return p;
+}
+
+/* One copy: what a swap is measured by. */
 static void speed(void)
 {
+	static unsigned char *to;
 	size_t n = sizes[2];
-	unsigned char *to = malloc(n);
-	double best = 0;
 
-	memset(to, 1, n);
-	for (int i = 0; i < 5; i++) {
-		double began = seconds();
-		memcpy(to, bytes, n);
-		double rate = (double)n / (seconds() - began);
-		best = rate > best ? rate : best;
-		bytes[0] ^= to[n - 1]; /* nothing is left out as unused */
-	}
-	free(to);
-	printf("%.0f\n", best);
+	if (to == NULL)
+		to = host_memory(n);
+	double began = seconds();
+	memcpy(to, bytes, n);
+	double took = seconds() - began;
+	bytes[0] ^= to[n - 1]; /* nothing is left out as unused */
+	printf("%.0f\n", (double)n / took);
 }
 
 static void spin(CUfunction f)
@@ -162,7 +170,7 @@ int main(int argc, char **argv)
 	CUfunction f;
 
 	sizes[2] = (size_t)(argc > 1 ? atoi(argv[1]) : 40) << 20;
-	bytes = malloc(sizes[2] > sizes[5] ? sizes[2] : sizes[5]);
+	bytes = host_memory(sizes[2] > sizes[5] ? sizes[2] : sizes[5]);
 	CHECK(cuInit(0));
 	CHECK(cuDeviceGet(&device, 0));
 	CHECK(cuDevicePrimaryCtxRetain(&context, device));
