@@ -77,8 +77,8 @@ func New(opts Options) (*Agent, error) {
 	}
 	opts.IdleMemory, opts.LeastStay = cmp.Or(opts.IdleMemory, idleMemory), cmp.Or(opts.LeastStay, leastStay)
 	opts.ComeBack = cmp.Or(opts.ComeBack, comeBack)
-	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
-		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
+	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64),
+		ledger: parts.New(opts.Devices), jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
@@ -278,7 +278,8 @@ func (r *Request) Check() error {
 		return fmt.Errorf("policy is %q: write never, lend or borrow", r.Policy)
 	}
 	if r.Most > 0 && r.Policy != Lend {
-		return fmt.Errorf("most is %d and policy %q: what bursts must be such as can be swapped out; write lend", r.Most, r.Policy)
+		return fmt.Errorf("most is %d and policy %q: what bursts must be such as can be swapped out; write lend",
+			r.Most, r.Policy)
 	}
 	if r.Name == "" || len(r.Name) > 200 {
 		return fmt.Errorf("name is %q: write 1 to 200 characters", r.Name)
