@@ -92,6 +92,27 @@ func TestSwapByHand(t *testing.T) {
 	}
 }
 
+// A job on two devices goes out of both, and comes in to both.
+func TestSwapOnTwoDevices(t *testing.T) {
+	n := newFolder(t, "2x256MiB")
+	n.arena = 256 * mib
+	n.start()
+	p := n.run(agent.Request{Memory: 100 * mib, Compute: 500, Mode: "fair", Policy: agent.Lend, Devices: 2}, "keep", "60")
+	if got := p.line(); got != "ready" {
+		t.Fatal(got)
+	}
+	n.eventually("the arena is there", func() error { return client.New(n.dir).Swap(t.Context(), "j1", agent.Out) })
+	n.becomes("keep", agent.Out)
+	for _, u := range n.job("keep").Parts {
+		if u.Swapped != u.Used || u.Used == 0 {
+			t.Errorf("of device %d: %+v", u.Device, u)
+		}
+	}
+	n.swap("keep", agent.In)
+	p.expect("spin", "spun")
+	p.expect("check", "right")
+}
+
 // What cannot be swapped is refused, and so is what the arena has no room for.
 func TestNoRoomInTheArena(t *testing.T) {
 	n := newFolder(t, "1x256MiB")
