@@ -97,8 +97,8 @@ func (m *mover) look(n *node) {
 			one = true
 		case home:
 			homely = append(homely, h)
-		case !slices.ContainsFunc(m.swaps, func(w way) bool { return w.held[0].shape == h.shape }):
-			m.swaps = append(m.swaps, e.wayOf(n, h))
+		default:
+			m.offer(e.wayOf(n, h))
 		}
 	}
 	if one || !e.fitsWithout(m.shape, n, homely...) {
@@ -106,6 +106,18 @@ func (m *mover) look(n *node) {
 	}
 	if few := m.fewest(n, homely); len(few) > 0 && len(few) <= max(mostMoved, m.shape.ask.Devices) {
 		m.ways = append(m.ways, e.wayOf(n, few...))
+	}
+}
+
+// offer adds a pod that could change places: of each shape the cheapest on the
+// first node that has any.
+func (m *mover) offer(w way) {
+	i := slices.IndexFunc(m.swaps, func(x way) bool { return x.held[0].shape == w.held[0].shape })
+	switch {
+	case i < 0:
+		m.swaps = append(m.swaps, w)
+	case m.swaps[i].node == w.node && wayCmp(w, m.swaps[i]) < 0:
+		m.swaps[i] = w
 	}
 }
 
@@ -253,13 +265,19 @@ func (m *mover) swap(from *holding, t *shape, n *node) []relocation {
 	if n == from.node {
 		return nil
 	}
-	i := slices.IndexFunc(n.holders, func(h *holding) bool {
-		return h.shape == t && e.fitsWithout(from.shape, n, h) && m.movable(h)
-	})
-	if i < 0 {
+	var best *way
+	for _, h := range n.holders {
+		if h.shape != t || !e.fitsWithout(from.shape, n, h) || !m.movable(h) {
+			continue
+		}
+		if w := e.wayOf(n, h); best == nil || wayCmp(w, *best) < 0 {
+			best = &w
+		}
+	}
+	if best == nil {
 		return nil
 	}
-	h, mark := n.holders[i], e.mark()
+	h, mark := best.held[0], e.mark()
 	e.put(h, h.in&^inLater)
 	if moves := m.seat(from, n, later); moves != nil {
 		second := m.seat(h, from.node, later)

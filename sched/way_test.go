@@ -63,10 +63,10 @@ func TestRepairedRosterEqualsNewOne(t *testing.T) {
 			p.roster = roster{read: -1}
 			want := e.roster(p)
 			for _, s := range e.shapeList {
-				for leaf := range p.nodes {
-					in := func(r *roster) bool { return r.on[s] != nil && r.on[s].next(int32(leaf)) == int32(leaf) }
+				for rank := range int32(len(p.nodes)) {
+					in := func(r *roster) bool { return r.on[s] != nil && r.on[s].next(rank) == rank }
 					if in(&got) != in(want) {
-						t.Fatalf("shape %s on %s: %v; made anew: %v", s.key, p.nodes[leaf].Name, in(&got), in(want))
+						t.Fatalf("shape %s on the node of rank %d: %v; made anew: %v", s.key, rank, in(&got), in(want))
 					}
 				}
 			}

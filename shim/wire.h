@@ -65,7 +65,8 @@ struct weir_rules {
 	uint32_t devices;             /* rules in use */
 	uint32_t idle_after;          /* microseconds without a launch after which a lease is given back */
 	_Atomic uint64_t beat;        /* when the agent was last alive; dead after WEIR_DEAD_AFTER */
-	_Atomic uint32_t place;       /* A futex word: where all of its memory is to be: with the host where odd. Grows with each change */
+	/* Where all of its memory is to be: with the host where odd. It grows with each change, and is a futex word. */
+	_Atomic uint32_t place;
 	uint32_t flags;
 	uint64_t reserved[4];
 	struct weir_rule device[WEIR_DEVICES];
@@ -149,8 +150,9 @@ struct weir_arena {
  * ends, the process has.
  */
 enum weir_message_type {
-	/* shim: magic in device, version in lease; text is WEIR_ONLY_LOOKS where it takes no memory; cell is 0, or 1 more than the cell that it had at an agent
-	 * before: then the descriptor of those cells comes with it, and behind it that of the arena if it has one. */
+	/* shim: magic in device, version in lease; text is WEIR_ONLY_LOOKS where it takes no memory; cell is 0, or 1
+	 * more than the cell that it had at an agent before: then the descriptor of those cells comes with it, and
+	 * behind it that of the arena if it has one. */
 	WEIR_HELLO = 1,
 	/* agent: cell, all zero or what this process had, and live already; with it come the descriptors of rules
 	 * and cells, and of the arena if there is one that the process does not have. The shim writes what it has

@@ -291,7 +291,8 @@ func (r *Request) Check() error {
 		return fmt.Errorf("policy is %q: write never, lend or borrow", r.Policy)
 	}
 	if r.Most > 0 && r.Policy != Lend {
-		return fmt.Errorf("most is %d and policy %q: what bursts must be such as can be swapped out; write lend", r.Most, r.Policy)
+		return fmt.Errorf("most is %d and policy %q: what bursts must be such as can be swapped out; write lend",
+			r.Most, r.Policy)
 	}
 	if r.Name == "" || len(r.Name) > longestName {
 		return fmt.Errorf("name is %q: write 1 to %d characters", r.Name, longestName)

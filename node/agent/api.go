@@ -151,7 +151,7 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 		err = errStopping
 	}
 	var little *parts.TooLittleError
-	var arena *parts.NoArenaError
+	var arena *NoArenaError
 	switch {
 	case errors.As(err, &little), errors.As(err, &arena) && arena.All >= arena.Need:
 		refuse(w, http.StatusConflict, err)
@@ -220,9 +220,11 @@ func (a *Agent) node() Node {
 func (a *Agent) describe(j *job) Job {
 	out := Job{ID: j.id, Name: j.request.Name, UID: j.request.UID, Leader: j.request.Leader, Mode: j.request.Mode,
 		Priority: j.request.Priority, Began: j.began, Processes: []int{}, Policy: j.request.Policy, State: j.state(),
-		Held: j.stay.held, Stuck: j.stay.stuck, Arena: j.stay.reserved, Swaps: j.stay.swaps, Took: j.stay.took, Cost: a.cost(j)}
+		Held: j.stay.held, Stuck: j.stay.stuck, Arena: j.stay.reserved, Swaps: j.stay.swaps, Took: j.stay.took,
+		Cost: a.cost(j)}
 	for i, p := range j.parts {
-		u := Use{Part: p, Limit: j.pages.Rules.Device[i].MemoryLimit.Load(), Launches: j.gone[i].launches, Busy: j.gone[i].busy}
+		u := Use{Part: p, Limit: j.pages.Rules.Device[i].MemoryLimit.Load(), Launches: j.gone[i].launches,
+			Busy: j.gone[i].busy}
 		for c, process := range j.cells {
 			if process != nil {
 				cell := &j.pages.Cells.Cell[c].Device[i]

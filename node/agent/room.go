@@ -235,7 +235,7 @@ func (a *Agent) idle(j *job, at int64) bool { return at-j.stay.active >= int64(a
 
 // yields reports whether a job goes out so that another can come in.
 func (a *Agent) yields(v, j *job, at int64) bool {
-	if v.state() != In || !v.swappable() || at < v.stay.until {
+	if v.state() != In || !v.swappable() || at < v.stay.until && rank(j) == 0 {
 		return false
 	}
 	switch {

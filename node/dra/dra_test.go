@@ -249,7 +249,7 @@ type recorder struct {
 
 func (r *recorder) Hold(_ agent.Hold, request agent.Request, _ []parts.Part) (agent.Held, error) {
 	if request.Policy == agent.Lend && !r.arena {
-		return agent.Held{}, &parts.NoArenaError{Need: 1}
+		return agent.Held{}, &agent.NoArenaError{Need: 1}
 	}
 	r.last = request
 	return agent.Held{}, nil

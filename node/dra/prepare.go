@@ -160,7 +160,7 @@ func (p *Plugin) hold(h agent.Hold, r agent.Request, exact []parts.Part, pod *co
 	if lends {
 		r.Policy = agent.Lend
 		held, err := p.Jobs.Hold(h, r, exact)
-		var none *parts.NoArenaError
+		var none *agent.NoArenaError
 		if !errors.As(err, &none) {
 			return held, err
 		}

@@ -84,6 +84,9 @@ func (l *Ledger) Devices() []Device { return slices.Clone(l.devices) }
 // Held returns what a holder has; nil when it has nothing.
 func (l *Ledger) Held(id string) []Part { return slices.Clone(l.held[id]) }
 
+// Lent returns what a holder may have of what others leave.
+func (l *Ledger) Lent(id string) []Part { return slices.Clone(l.lent[id]) }
+
 // Free returns what nobody was promised of a device.
 func (l *Ledger) Free(device int) Part {
 	free := Part{device, l.devices[device].Memory, Whole}
@@ -227,18 +230,6 @@ func (l *Ledger) GiveLent(id string, parts []Part) error {
 	}
 	l.lent[id] = slices.Clone(parts)
 	return nil
-}
-
-// A NoArenaError says why a job that may be swapped cannot be begun now.
-type NoArenaError struct{ Need, Left, All uint64 }
-
-func (e *NoArenaError) Error() string {
-	if e.All == 0 {
-		return "the agent has no arena, into which a job could be swapped: start it with --arena, such as --arena 8GiB"
-	}
-	return fmt.Sprintf("the arena must have %d MiB left so that the job can be swapped, where %d of %d MiB are: "+
-		"wait until a job ends, ask for less memory, or start the agent with a larger --arena",
-		e.Need>>20, e.Left>>20, e.All>>20)
 }
 
 // Give takes over what a holder has by an earlier promise, as after a restart.

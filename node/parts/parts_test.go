@@ -107,3 +107,43 @@ func TestNeverMoreThanThereIs(t *testing.T) {
 		}
 	})
 }
+
+// TestLent is beside what is free: as much as there are who may be lent to, on
+// the devices that have least to do.
+func TestLent(t *testing.T) {
+	l := two()
+	if _, err := l.Take("owner", parts.Ask{Devices: 1, Compute: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	free := []parts.Part{l.Free(0), l.Free(1)}
+	on := map[int]int{}
+	for i := range 6 {
+		got, err := l.Lend(fmt.Sprint(i), parts.Ask{Devices: 1, Compute: 500})
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%v, %v", got, err)
+		}
+		on[got[0].Device]++
+		again := two()
+		if err := again.GiveLent("x", got); err != nil || fmt.Sprint(again.Lent("x")) != fmt.Sprint(got) {
+			t.Errorf("%v became %v, %v", got, again.Lent("x"), err)
+		}
+	}
+	if l.Free(0) != free[0] || l.Free(1) != free[1] {
+		t.Errorf("what is lent is taken from what is free: %+v, %+v", l.Free(0), l.Free(1))
+	}
+	if on[0] < 2 || on[1] < 2 {
+		t.Errorf("they are on %v", on)
+	}
+	if _, err := l.Lend("0", parts.Ask{Devices: 1, Compute: 1}); err == nil {
+		t.Error("one was lent to twice")
+	}
+	l.Drop("0")
+	if l.Lent("0") != nil {
+		t.Error("what was dropped is lent")
+	}
+	for _, p := range []parts.Part{{Device: 2, Compute: 1}, {Device: 0, Compute: 0}, {Device: 0, Compute: 1, Memory: 999 * gib}} {
+		if err := l.GiveLent("y", []parts.Part{p}); err == nil {
+			t.Errorf("%+v was taken over", p)
+		}
+	}
+}

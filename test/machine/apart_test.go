@@ -59,7 +59,8 @@ func newApart(t *testing.T, devices string, arena uint64) *apart {
 func (n *apart) begin() {
 	n.Helper()
 	text, err := json.Marshal(map[string]any{"Dir": n.dir, "Devices": n.devices, "Env": n.env, "Arena": n.arena,
-		"ComeBack": time.Second})
+		"ComeBack": time.Second, "IdleMemory": 100 * time.Millisecond,
+		"LeastStay": 200 * time.Millisecond})
 	if err != nil {
 		n.Fatal(err)
 	}

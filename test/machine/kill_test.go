@@ -1,12 +1,14 @@
 package machine_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,4 +191,51 @@ func (n *node) usedOnDevice() int {
 		n.Fatalf("%q: %v", out, err)
 	}
 	return total - have
+}
+
+// The agent dies again and again while six programs share the memory of two.
+// All go on, and none has lost a byte.
+func TestTheAgentDiesWhileLending(t *testing.T) {
+	n := newApart(t, "1x256MiB", 6*quarter)
+	var programs []*program
+	for i := range 6 {
+		r := agent.Request{Memory: quarter, Compute: 250, Mode: "fair", Policy: agent.Borrow}
+		if i == 0 {
+			r.Policy = agent.Lend
+		}
+		p := n.run(r, "keep", "90")
+		if got := p.line(); got != "ready" {
+			t.Fatal(got)
+		}
+		programs = append(programs, p)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 8*time.Second)
+	defer stop()
+	turns := make([]int, len(programs))
+	var wait sync.WaitGroup
+	for i, p := range programs {
+		wait.Go(func() {
+			for ; ctx.Err() == nil; turns[i]++ {
+				if _, err := p.work(20 * time.Millisecond); err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(time.Duration(50*(i+1)) * time.Millisecond)
+			}
+		})
+	}
+	for ctx.Err() == nil {
+		time.Sleep(1300 * time.Millisecond)
+		n.kill()
+		time.Sleep(200 * time.Millisecond)
+		n.begin()
+	}
+	wait.Wait()
+	for i, p := range programs {
+		p.expect("check", "right")
+		if turns[i] == 0 {
+			t.Errorf("program %d never worked", i)
+		}
+	}
+	t.Logf("they worked %v times", turns)
 }

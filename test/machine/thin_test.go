@@ -208,3 +208,42 @@ func TestBurst(t *testing.T) {
 		return nil
 	})
 }
+
+// Among those who borrow the higher priority has the memory as soon as it wants
+// it, and keeps it.
+func TestPriority(t *testing.T) {
+	n := newFolder(t, "1x192MiB")
+	n.arena = 2 * quarter
+	n.start()
+	ask := agent.Request{Memory: quarter, Compute: 500, Mode: "fair", Policy: agent.Borrow}
+	low := n.run(ask, "keep", "60")
+	if got := low.line(); got != "ready" {
+		t.Fatal(got)
+	}
+	ask.Priority = 1
+	began := time.Now()
+	high := n.run(ask, "keep", "60")
+	if got := high.line(); got != "ready" {
+		t.Fatal(got)
+	}
+	t.Logf("it had its memory after %v", time.Since(began).Round(time.Millisecond))
+	if jobs := n.node().Jobs; jobs[0].State != agent.Out || jobs[1].State != agent.In {
+		t.Errorf("%+v", jobs)
+	}
+	worked := make(chan error)
+	go func() { _, err := high.work(time.Second); worked <- err }()
+	answered := make(chan string)
+	go func() { answered <- low.tell("check") }()
+	select {
+	case got := <-answered:
+		t.Errorf("the lower is in while the higher works: %q", got)
+	case err := <-worked:
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	high.input.Close() // and ends
+	if got := <-answered; got != "right" {
+		t.Error(got)
+	}
+}

@@ -1,13 +1,13 @@
 /*
- * Keeps known bytes in memory of the device: buffers of many sizes, one of them
- * large. It says "ready", and then does what it reads, a word a line:
+ * Keeps known bytes in memory of all devices that it sees: buffers of many sizes,
+ * one of them large, on one device after the other. It says "ready", and then does what it reads, a word a line:
  *
  *	check   says "right" where all bytes are as they were written
  *	write   writes other bytes
  *	free    frees every second buffer, and says "freed"
  *	fill    takes new ones in their place, and says "filled"
  *	speed   says how many bytes this machine copies in a second, between pages that it has
- *	spin    launches a kernel of 10 ms and waits for it, and says "spun"
+ *	spin    launches a kernel of 10 ms on each device and waits for it, and says "spun"
  *
  *	work N  launches kernels of 1 ms for N milliseconds, and says in how many microseconds the first
  *	        was done, how many there were, and in how many microseconds all
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "abi/cuda.h"
@@ -31,6 +32,36 @@ static void check(CUresult r, const char *what)
 	}
 }
 #define CHECK(call) check((call), #call)
+
+/* Spins until so many nanoseconds have passed. A real driver compiles it; the simulated one knows the name. */
+static const char program[] = ".version 6.0\n"
+			      ".target sm_50\n"
+			      ".address_size 64\n"
+			      ".visible .entry spin(.param .u64 length)\n"
+			      "{\n"
+			      "	.reg .u64 %t<3>;\n"
+			      "	.reg .pred %more;\n"
+			      "	ld.param.u64 %t0, [length];\n"
+			      "	mov.u64 %t1, %globaltimer;\n"
+			      "	add.u64 %t1, %t1, %t0;\n"
+			      "AGAIN:\n"
+			      "	mov.u64 %t2, %globaltimer;\n"
+			      "	setp.lt.u64 %more, %t2, %t1;\n"
+			      "	@%more bra AGAIN;\n"
+			      "	ret;\n"
+			      "}\n";
+
+#define MOST_DEVICES 4
+static CUcontext contexts[MOST_DEVICES];
+static CUfunction functions[MOST_DEVICES];
+static int devices;
+
+/* Makes the context current that a buffer is of. */
+static int enter(int buffer)
+{
+	CHECK(cuCtxSetCurrent(contexts[buffer % devices]));
+	return buffer % devices;
+}
 
 #define BUFFERS 8
 static size_t sizes[BUFFERS] = {1000, 70 << 10, 0, 700 << 10, 2 << 20, 5000000, 512, 1 << 20};
@@ -50,12 +81,14 @@ static void write_one(int b)
 		uint64_t w = word(b, i);
 		memcpy(bytes + i * 8, &w, 8);
 	}
+	enter(b);
 	CHECK(cuMemcpyHtoD_v2(buffers[b], bytes, sizes[b]));
 }
 
 static bool right(int b)
 {
 	memset(bytes, 0, sizes[b]);
+	enter(b);
 	CHECK(cuMemcpyDtoH_v2(bytes, buffers[b], sizes[b]));
 	for (size_t i = 0; i < sizes[b] / 8; i++) {
 		uint64_t w = word(b, i);
@@ -87,6 +120,7 @@ static void write_all(void)
 static void free_half(void)
 {
 	for (int b = 0; b < BUFFERS; b += 2) {
+		enter(b);
 		CHECK(cuMemFree_v2(buffers[b]));
 		buffers[b] = 0;
 	}
@@ -97,6 +131,7 @@ static void fill(void)
 {
 	for (int b = 0; b < BUFFERS; b++)
 		if (buffers[b] == 0) {
+			enter(b);
 			CHECK(cuMemAlloc_v2(&buffers[b], sizes[b]));
 			write_one(b);
 		}
@@ -110,66 +145,90 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The best of some copies: what a swap is measured by. */
-static void speed(void)
+/* Memory that is copied as fast as this machine can: of large pages, where it has them. */
+static unsigned char *host_memory(size_t n)
 {
-	size_t n = sizes[2];
-	unsigned char *to = malloc(n);
-	double best = 0;
+	const size_t page = 2 << 20;
+	unsigned char *p = aligned_alloc(page, (n + page - 1) / page * page);
 
-	memset(to, 1, n);
-	for (int i = 0; i < 5; i++) {
-		double began = seconds();
-		memcpy(to, bytes, n);
-		double rate = (double)n / (seconds() - began);
-		best = rate > best ? rate : best;
-		bytes[0] ^= to[n - 1]; /* nothing is left out as unused */
-	}
-	free(to);
-	printf("%.0f\n", best);
+	madvise(p, n, MADV_HUGEPAGE);
+	memset(p, 1, n);
+	return p;
 }
 
-static void spin(CUfunction f)
+/* One copy: what a swap is measured by. */
+static void speed(void)
 {
-	CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
-	CHECK(cuCtxSynchronize());
+	static unsigned char *to;
+	size_t n = sizes[2];
+
+	if (to == NULL)
+		to = host_memory(n);
+	double began = seconds();
+	memcpy(to, bytes, n);
+	double took = seconds() - began;
+	bytes[0] ^= to[n - 1]; /* nothing is left out as unused */
+	printf("%.0f\n", (double)n / took);
+}
+
+static void launch(int device, uint64_t ns)
+{
+	void *params[] = {&ns};
+	CHECK(cuLaunchKernel(functions[device], 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+}
+
+static void spin(void)
+{
+	for (int d = 0; d < devices; d++) {
+		enter(d);
+		launch(d, 10000000);
+		CHECK(cuCtxSynchronize());
+	}
 	puts("spun");
 }
 
 /* How long it takes until the first is done, and what it gets from then on. */
-static void work(CUmodule module, double length)
+static void work(double length)
 {
-	CUfunction f;
 	double began = seconds();
 	long kernels = 1;
 
-	CHECK(cuModuleGetFunction(&f, module, "spin_1ms"));
-	CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	enter(0);
+	launch(0, 1000000);
 	CHECK(cuCtxSynchronize());
 	double first = seconds() - began;
 	for (; seconds() - began < length; kernels++)
-		CHECK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+		launch(0, 1000000);
 	CHECK(cuCtxSynchronize());
 	printf("%.0f %ld %.0f\n", first * 1e6, kernels, (seconds() - began) * 1e6);
+}
+
+static void begin(void)
+{
+	CUmodule module;
+
+	CHECK(cuInit(0));
+	CHECK(cuDeviceGetCount(&devices));
+	devices = devices < MOST_DEVICES ? devices : MOST_DEVICES;
+	for (int d = 0; d < devices; d++) {
+		CUdevice device;
+		CHECK(cuDeviceGet(&device, d));
+		CHECK(cuDevicePrimaryCtxRetain(&contexts[d], device));
+		CHECK(cuCtxSetCurrent(contexts[d]));
+		CHECK(cuModuleLoadData(&module, program));
+		CHECK(cuModuleGetFunction(&functions[d], module, "spin"));
+	}
 }
 
 int main(int argc, char **argv)
 {
 	char line[64];
-	CUdevice device;
-	CUcontext context;
-	CUmodule module;
-	CUfunction f;
 
 	sizes[2] = (size_t)(argc > 1 ? atoi(argv[1]) : 40) << 20;
-	bytes = malloc(sizes[2] > sizes[5] ? sizes[2] : sizes[5]);
-	CHECK(cuInit(0));
-	CHECK(cuDeviceGet(&device, 0));
-	CHECK(cuDevicePrimaryCtxRetain(&context, device));
-	CHECK(cuCtxSetCurrent(context));
-	CHECK(cuModuleLoadData(&module, ""));
-	CHECK(cuModuleGetFunction(&f, module, "spin_10ms"));
+	bytes = host_memory(sizes[2] > sizes[5] ? sizes[2] : sizes[5]);
+	begin();
 	for (int b = 0; b < BUFFERS; b++) {
+		enter(b);
 		CHECK(cuMemAlloc_v2(&buffers[b], sizes[b]));
 		write_one(b);
 	}
@@ -188,9 +247,9 @@ int main(int argc, char **argv)
 		else if (strcmp(line, "speed") == 0)
 			speed();
 		else if (strncmp(line, "work ", 5) == 0)
-			work(module, atof(line + 5) / 1e3);
+			work(atof(line + 5) / 1e3);
 		else if (strcmp(line, "spin") == 0)
-			spin(f);
+			spin();
 		else
 			printf("%s is no word that I know\n", line);
 		fflush(stdout);
