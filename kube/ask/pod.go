@@ -31,6 +31,9 @@ func FromPod(pod *corev1.Pod, claims Claims) (sched.Ask, error) {
 	if a.Resources, err = resources(requests); err != nil {
 		return sched.Ask{}, err
 	}
+	if _, err := LendsIdleMemory(pod); err != nil {
+		return sched.Ask{}, err
+	}
 	model, models, err := modelsOf(pod)
 	if err != nil {
 		return sched.Ask{}, err

@@ -163,6 +163,7 @@ func TestWrongWords(t *testing.T) {
 		`weir.dev/gpu-memory: 1Gi, weir.dev/gpu-compute: "0.3333"`,
 		`weir.dev/gpu-memory: 1Gi, weir.dev/gpu-compute: "0.3", weir.dev/gpu-fraction: "0.3"`,
 		`weir.dev/gpu-fraction: "0.5", weir.dev/gpu-models: "H100,"`,
+		`weir.dev/gpu-fraction: "0.5", weir.dev/gpu-idle-memory: give`,
 	} {
 		_, err := FromPod(annotated(t, words), nil)
 		fmt.Fprintf(&got, "%s\n    %v\n", words, err)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/weir-gpu/weir/sched"
 )
@@ -114,6 +115,19 @@ func (p partWords) limits(part sched.Part) error {
 		}
 	}
 	return nil
+}
+
+// LendsIdleMemory reports whether the pod's share of memory may be lent while it
+// does nothing with it.
+func LendsIdleMemory(pod metav1.Object) (bool, error) {
+	w, err := find(pod, GPUIdleMemory)
+	switch {
+	case err != nil || !w.set || w.value == "keep":
+		return false, err
+	case w.value != "lend":
+		return false, w.bad("is no way to treat it", "write lend or keep")
+	}
+	return true, nil
 }
 
 // modelsOf reads the models that the pod allows.

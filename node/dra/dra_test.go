@@ -265,12 +265,12 @@ func TestIdleMemory(t *testing.T) {
 		want  agent.Request
 		fails string
 	}{
-		{"", true, half("gpu-0"), agent.Request{Policy: agent.Never, Mode: "strict"}, ""},
+		{"keep", true, half("gpu-0"), agent.Request{Policy: agent.Never, Mode: "strict"}, ""},
 		{"keep", true, burst, agent.Request{Policy: agent.Never, Mode: "fair"}, ""},
 		{"lend", true, half("gpu-0"), agent.Request{Policy: agent.Lend, Mode: "strict"}, ""},
 		{"lend", true, burst, agent.Request{Policy: agent.Lend, Mode: "fair", Most: 2 << 30}, ""},
 		{"lend", false, burst, agent.Request{Policy: agent.Never, Mode: "fair"}, ""},
-		{"give", true, half("gpu-0"), agent.Request{}, `is "give": write lend or keep`},
+		{"give", true, half("gpu-0"), agent.Request{}, `weir.dev/gpu-idle-memory "give" is no way to treat it; write lend or keep`},
 	} {
 		n := newNode(t)
 		r := &recorder{Jobs: n.Jobs, arena: c.arena}

@@ -153,9 +153,11 @@ func most(shares []sched.Share) (bytes uint64) {
 // hold holds a job, as the pod allows for its memory. What may be lent stays
 // where it is while the node has no host memory for it.
 func (p *Plugin) hold(h agent.Hold, r agent.Request, exact []parts.Part, pod *corev1.Pod) (agent.Held, error) {
-	switch word := pod.Annotations[ask.GPUIdleMemory]; word {
-	case "", "keep":
-	case "lend":
+	lends, err := ask.LendsIdleMemory(pod)
+	if err != nil {
+		return agent.Held{}, err
+	}
+	if lends {
 		r.Policy = agent.Lend
 		held, err := p.Jobs.Hold(h, r, exact)
 		var none *agent.NoArenaError
@@ -163,8 +165,6 @@ func (p *Plugin) hold(h agent.Hold, r agent.Request, exact []parts.Part, pod *co
 			return held, err
 		}
 		p.Logger.Info("a pod's memory cannot be lent", "job", r.Name, "why", err)
-	default:
-		return agent.Held{}, fmt.Errorf("annotation %s of pod %s is %q: write lend or keep", ask.GPUIdleMemory, pod.Name, word)
 	}
 	r.Policy, r.Most = agent.Never, 0
 	return p.Jobs.Hold(h, r, exact)
