@@ -77,8 +77,8 @@ func New(opts Options) (*Agent, error) {
 	}
 	opts.IdleMemory, opts.LeastStay = cmp.Or(opts.IdleMemory, idleMemory), cmp.Or(opts.LeastStay, leastStay)
 	opts.ComeBack = cmp.Or(opts.ComeBack, comeBack)
-	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64), ledger: parts.New(opts.Devices),
-		jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
+	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64),
+		ledger: parts.New(opts.Devices), jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour)}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
