@@ -151,7 +151,7 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 		err = errors.New("the agent is stopping: try again")
 	}
 	var little *parts.TooLittleError
-	var arena *parts.NoArenaError
+	var arena *NoArenaError
 	switch {
 	case errors.As(err, &little), errors.As(err, &arena) && arena.All >= arena.Need:
 		refuse(w, http.StatusConflict, err)

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/weir-gpu/weir/node/parts"
 	"github.com/weir-gpu/weir/node/wire"
 )
 
@@ -80,7 +79,7 @@ func (a *Agent) reserve(j *job) error {
 		need += (a.most(j, i) + wire.Chunk - 1) / wire.Chunk * wire.Chunk
 	}
 	if left := a.arenaLeft(); need > left {
-		return &parts.NoArenaError{Need: need, Left: left, All: a.opts.Arena}
+		return &NoArenaError{Need: need, Left: left, All: a.opts.Arena}
 	}
 	j.stay.reserved = need
 	return nil
@@ -92,6 +91,18 @@ func (a *Agent) arenaLeft() uint64 {
 		left -= min(left, j.stay.reserved)
 	}
 	return left
+}
+
+// A NoArenaError says why a job that may be swapped cannot be begun now.
+type NoArenaError struct{ Need, Left, All uint64 }
+
+func (e *NoArenaError) Error() string {
+	if e.All == 0 {
+		return "the agent has no arena, into which a job could be swapped: start it with --arena, such as --arena 8GiB"
+	}
+	return fmt.Sprintf("the arena must have %d MiB left so that the job can be swapped, where %d of %d MiB are: "+
+		"wait until a job ends, ask for less memory, or start the agent with a larger --arena",
+		e.Need>>20, e.Left>>20, e.All>>20)
 }
 
 // furnish makes a job's arena. It takes a while until it is there.
