@@ -251,10 +251,12 @@ func (a *Agent) swap(id string, uid int, to string) error {
 		return fmt.Errorf("job %s may not be swapped: begin it with --preemptible or --lend", id)
 	case to == In:
 		j.stay.held, j.stay.called = false, out(j.stay.place)
+		return a.keep(j)
 	case to != Out:
 		return fmt.Errorf("to is %q: write in or out", to)
 	case out(j.stay.place):
 		j.stay.held = true
+		return a.keep(j)
 	case !j.swappable():
 		return fmt.Errorf("the arena of job %s is not there yet: try again in a moment", id)
 	default:
