@@ -88,7 +88,7 @@ func (e *Engine) relevel(w *workload) {
 	}
 	if w.level < len(e.cfg.Levels) {
 		lacks := e.cfg.Levels[w.level]*max(acct.weight, 1) - e.service(w)
-		w.rises = e.now + Time(mulDiv(lacks, GPU, charge, true)) + 1
+		w.rises = e.now + Time(mulDiv(lacks, GPU, charge, true)) // never late: services are rounded down
 		e.rising.push(w)
 	}
 }
