@@ -43,16 +43,28 @@ static bool join(struct self *self, struct view v, uint32_t gate)
 	return atomic_load(&v.rule->gate) == gate;
 }
 
-/* How long from `now` until a turn by the clock; 0 within one. */
-static uint64_t until_slot(const struct weir_rule *rule, uint64_t now)
+/* The number of the turn that began last, as far as it is told apart. */
+static uint32_t turn_of(const struct weir_rule *rule, uint64_t now)
 {
-	uint64_t at = now % rule->turn_period;
+	return (uint32_t)((now - rule->turn_offset) / rule->turn_period);
+}
 
-	if (at < rule->turn_offset)
-		return rule->turn_offset - at;
-	if (at < rule->turn_offset + rule->turn_length)
-		return 0;
-	return rule->turn_period - at + rule->turn_offset;
+/* A turn that began late is longer by that: who was over it stays away for as long. */
+static uint64_t turn_length(struct gate *g, const struct weir_rule *rule, uint64_t now)
+{
+	uint64_t late = atomic_load(&g->late), length = rule->turn_length;
+
+	if (late >> 32 == turn_of(rule, now))
+		length += late & UINT32_MAX;
+	return length < rule->turn_period ? length : rule->turn_period;
+}
+
+/* How long from `now` until a turn by the clock; 0 within one. */
+static uint64_t until_slot(struct gate *g, const struct weir_rule *rule, uint64_t now)
+{
+	uint64_t at = (now - rule->turn_offset) % rule->turn_period;
+
+	return at < turn_length(g, rule, now) ? 0 : rule->turn_period - at;
 }
 
 /* How long until this process may launch where no agent lives. */
@@ -62,7 +74,7 @@ static uint64_t until_turn(struct gate *g, const struct weir_rule *rule, uint64_
 
 	if (rule->turn_period == 0)
 		return 0;
-	return now < from ? from - now : until_slot(rule, now);
+	return now < from ? from - now : until_slot(g, rule, now);
 }
 
 bool gate_open(struct self *self, uint32_t device)
@@ -181,11 +193,11 @@ void gate_done(struct self *self, uint32_t device, uint64_t end)
 
 	if (period == 0 || length == 0 || v.rule->mode == WEIR_FREE || self_agent_alive(self, v.rules, end))
 		return;
-	uint64_t next = until_slot(v.rule, end);
+	uint64_t next = until_slot(g, v.rule, end);
 	if (next == 0)
 		return;
 	/* The turn before ended this long ago, and some of that may have been counted. */
-	uint64_t turn_end = end + next - (period - length), counted = atomic_load(&g->over_until);
+	uint64_t turn_end = end + next - (period - turn_length(g, v.rule, end)), counted = atomic_load(&g->over_until);
 	uint64_t over = end - (counted > turn_end && counted < end ? counted : turn_end);
 	uint64_t from = atomic_load(&g->not_before);
 	if (from < end + next)
@@ -195,6 +207,36 @@ void gate_done(struct self *self, uint32_t device, uint64_t end)
 	from = from - (into - over) + into / length * period + into % length;
 	atomic_store(&g->over_until, end);
 	atomic_store(&g->not_before, from);
+}
+
+/* Whether the container has no other process: those share its turns. */
+static bool alone(struct self *self)
+{
+	struct pages *p = atomic_load(&self->pages);
+
+	for (uint32_t i = 0; i < WEIR_CELLS; i++)
+		if (i != p->cell && atomic_load(&p->rules->live[i]))
+			return false;
+	return true;
+}
+
+void gate_began(struct self *self, uint32_t device, uint64_t launched, uint64_t cost, uint64_t not_done)
+{
+	struct view v = view_of(self, device);
+	struct gate *g = &self->gate[device];
+	uint64_t period = v.rule->turn_period, late = 0, most = 0;
+
+	if (period == 0 || v.rule->mode == WEIR_FREE || self_agent_alive(self, v.rules, launched))
+		return;
+	uint32_t turn = turn_of(v.rule, launched);
+	if (atomic_load(&g->late) >> 32 == turn)
+		return; /* it is not the first of its turn */
+	most = period - v.rule->turn_length;
+	if (alone(self) && atomic_load(&self->queue.accounted) <= launched && not_done > launched + cost)
+		late = not_done - launched - cost;
+	if (late > most)
+		late = most;
+	atomic_store(&g->late, (uint64_t)turn << 32 | (late < UINT32_MAX ? late : UINT32_MAX));
 }
 
 /* One device's part of gate_tick: whether a lease of this process is still to be given back. */

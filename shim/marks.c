@@ -76,6 +76,7 @@ static void done(struct self *self, struct slot *s, uint64_t before_not_done)
 	uint64_t now = self_now(), start = later(b->began, before_not_done), seen = later(b->began, s->last_done);
 	uint64_t most = now > start ? now - start : 1, least = s->not_done > seen ? s->not_done - seen : 0;
 
+	gate_began(self, s->device, b->began, b->cost, s->not_done);
 	estimate_learn(&self->queue.estimates, b, least, most);
 	account(self, s, seen, b->cost < now - seen && least < b->cost ? seen + b->cost : now);
 	s->ahead -= b->cost < s->ahead ? b->cost : s->ahead;

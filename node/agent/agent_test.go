@@ -35,6 +35,7 @@ const gib = 1 << 30
 type node struct {
 	testing.TB
 	dir    string
+	arena  uint64
 	client *http.Client
 	stop   func()
 }
@@ -56,7 +57,7 @@ func (n *node) start(devices ...parts.Device) {
 		devices = []parts.Device{{UUID: "GPU-0", Name: "H100", Memory: 80 * gib}}
 	}
 	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Logger: slog.New(slog.DiscardHandler),
-		Leases: arbiter.Usual})
+		Leases: arbiter.Usual, Arena: n.arena})
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -134,6 +135,7 @@ type guest struct {
 	use   *wire.Use
 	cell  int
 	cells int // the descriptor
+	arena int // the same; 0: none was given
 }
 
 func connect(t testing.TB, socket string) *guest {
@@ -185,7 +187,12 @@ func hello(t testing.TB, socket string, m wire.Message, show ...int) (*guest, er
 	}
 	unix.Close(fds[0])
 	t.Cleanup(func() { unix.Close(fds[1]) })
-	g := &guest{UnixConn: c, cells: fds[1], rules: (*wire.Rules)(unsafe.Pointer(&rules[0])), cell: int(got.Cell)}
+	arena := 0
+	if len(fds) > 2 {
+		arena = fds[2]
+		t.Cleanup(func() { unix.Close(arena) })
+	}
+	g := &guest{UnixConn: c, cells: fds[1], arena: arena, rules: (*wire.Rules)(unsafe.Pointer(&rules[0])), cell: int(got.Cell)}
 	g.use = &(*wire.CellTable)(unsafe.Pointer(&cells[0])).Cell[g.cell].Device[0]
 	return g, nil
 }

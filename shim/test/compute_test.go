@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -132,20 +133,23 @@ func TestAloneHasAll(t *testing.T) {
 	}
 }
 
+var alone = flag.Int("alone", 12, "for how many seconds containers go by turns without an agent")
+
 // TestTheAgentDies has two containers that go by turns when the agent has died.
 func TestTheAgentDies(t *testing.T) {
 	measured(t)
 	w := newWorld(t, build.Plain)
 	kill := w.agent(container{"small", limit, 300, "strict"}, container{"large", limit, 600, "strict"})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	dead := strconv.Itoa(*alone)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+time.Duration(*alone)*time.Second)
 	defer cancel()
-	small := w.start(ctx, "small", "compute_test", "run", "20000000", "12", "kernel")
-	large := w.start(ctx, "large", "compute_test", "run", "1000000", "12", "kernel")
+	small := w.start(ctx, "small", "compute_test", "run", "20000000", dead, "kernel")
+	large := w.start(ctx, "large", "compute_test", "run", "1000000", dead, "kernel")
 	time.Sleep(500 * time.Millisecond)
 	kill()
 	s, l := number(t, w.wait(small)), number(t, w.wait(large))
 	t.Logf("%.1f of 300, %.1f of 600", s, l)
-	if s < 300-2*slack || s > 300+2*slack || l < 600-2*slack || l > 600+2*slack {
+	if s < 300-slack || s > 300+slack || l < 600-slack || l > 600+slack {
 		t.Errorf("shares of 300 and 600 had %.1f and %.1f when the agent had died", s, l)
 	}
 }
