@@ -16,8 +16,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/weir-gpu/weir/cluster/realnode"
+	"github.com/weir-gpu/weir/kube/ask"
 	"github.com/weir-gpu/weir/node/agent"
 	"github.com/weir-gpu/weir/node/client"
 )
@@ -102,7 +105,35 @@ func TestContainersShareADevice(t *testing.T) {
 	if files, _ := filepath.Glob("/proc/" + w.first() + "/root/run/cdi/*"); len(files) > 0 {
 		t.Errorf("the container runtime is still told of %q", files)
 	}
+	w.wholeGPU()
 	w.leaves(syscall.SIGINT)
+}
+
+// wholeGPU runs a pod that knows of nothing but nvidia.com/gpu. Its containers
+// take turns at the one device that it is granted.
+func (w *world) wholeGPU() {
+	w.Helper()
+	one := corev1.ResourceRequirements{Limits: corev1.ResourceList{ask.WholeGPU: resource.MustParse("1")}}
+	pod := tenantPod("vision", "whole", map[string]string{ask.Preemptible: "true"}, 7) // a half is its own, the rest is borrowed
+	pod.Spec.Containers[0].Resources = one
+	pod.Spec.InitContainers = []corev1.Container{{Name: "setup", Image: realnode.ToolsImage, Resources: one,
+		Command: []string{"gpus", "libnvidia-ml.so.1"}}}
+	if _, err := w.kube.CoreV1().Pods("vision").Create(w.Context(), pod, metav1.CreateOptions{}); err != nil {
+		w.Fatal(err)
+	}
+	w.eventually("it has all of the device", func() error {
+		said, err := w.words("vision", "whole", 1)
+		if err == nil && said[0].Had != 80<<10 {
+			err = fmt.Errorf("it has %+v", said[0])
+		}
+		return err
+	})
+	n, err := w.agent()
+	if err != nil || len(n.Jobs) != 1 || n.Jobs[0].Name != "vision/whole" || n.Jobs[0].Mode != "fair" {
+		w.Errorf("the agent has %+v, %v", n.Jobs, err)
+	}
+	w.remove("vision", "whole")
+	w.agree(0)
 }
 
 // folder is one for clusters of a test: names of sockets are short.

@@ -16,12 +16,10 @@ import (
 	"github.com/weir-gpu/weir/kube/ask"
 )
 
-// pod runs a tenant with a part of the GPU. Its idle memory is kept or lent.
-func (w *world) pod(namespace, name, fraction string, seed int, idle ...string) {
-	w.Helper()
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name,
-			Annotations: map[string]string{ask.GPUFraction: fraction, ask.GPUIdleMemory: cmp.Or(append(idle, "keep")...)}},
+// tenantPod is a pod with a tenant in it.
+func tenantPod(namespace, name string, words map[string]string, seed int) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Annotations: words},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: new(int64(1)),
 			Containers: []corev1.Container{{
@@ -31,6 +29,13 @@ func (w *world) pod(namespace, name, fraction string, seed int, idle ...string) 
 			}},
 		},
 	}
+}
+
+// pod runs a tenant with a part of the GPU. Its idle memory is kept or lent.
+func (w *world) pod(namespace, name, fraction string, seed int, idle ...string) {
+	w.Helper()
+	pod := tenantPod(namespace, name, map[string]string{ask.GPUFraction: fraction,
+		ask.GPUIdleMemory: cmp.Or(append(idle, "keep")...)}, seed)
 	if _, err := w.kube.CoreV1().Pods(namespace).Create(w.Context(), pod, metav1.CreateOptions{}); err != nil {
 		w.Fatal(err)
 	}
