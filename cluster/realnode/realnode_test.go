@@ -30,7 +30,11 @@ func TestRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	go relay(ctx, near, "unix", filepath.Join(dir, "far"))
+	ended := make(chan struct{})
+	go func() {
+		relay(ctx, near, "unix", filepath.Join(dir, "far"))
+		close(ended)
+	}()
 
 	dial := func() (net.Conn, net.Conn) {
 		a, err := net.Dial("tcp", near.Addr().String())
@@ -59,6 +63,7 @@ func TestRelay(t *testing.T) {
 	if _, err := a.Read(make([]byte, 1)); err == nil {
 		t.Error("a connection outlives the relay")
 	}
+	<-ended // it has seen that its listener is closed
 	if _, err := net.Dial("tcp", near.Addr().String()); err == nil {
 		t.Error("the relay takes connections still")
 	}
