@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -295,9 +294,8 @@ func (w *world) leaves(signal syscall.Signal) {
 		if _, err := os.Stat("/proc/" + first); !errors.Is(err, fs.ErrNotExist) {
 			return errors.New("its first process lives")
 		}
-		out, _ := exec.Command("pgrep", "-f", "/run/node/|weir.test|containerd-shim-runc-v2.*k8s.io").Output()
-		if len(out) > 0 {
-			return fmt.Errorf("processes %s run", strings.Fields(string(out)))
+		if of := ofNodes(); len(of) > 0 {
+			return fmt.Errorf("processes run: %q", of)
 		}
 		return nil
 	})
@@ -317,4 +315,18 @@ func (w *world) leaves(signal syscall.Signal) {
 	if groups, _ := filepath.Glob("/sys/fs/cgroup/*/weir-node-*"); len(groups) > 0 {
 		w.Errorf("it left control groups: %q", groups)
 	}
+}
+
+// ofNodes returns the processes of the machine that are, or were, a node's: by
+// the program that they run, or by their control group.
+func ofNodes() (found []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		line, _ := os.ReadFile(filepath.Join(dir, "cmdline")) // who has just ended has none
+		groups, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
+		if strings.HasPrefix(string(line), "/run/node/") || strings.Contains(string(groups), "weir-node-") {
+			found = append(found, filepath.Base(dir)+" "+strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return found
 }
