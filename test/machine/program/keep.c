@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include "abi/cuda.h"
+#include "spin.h"
 
 static void check(CUresult r, const char *what)
 {
@@ -32,24 +33,6 @@ static void check(CUresult r, const char *what)
 	}
 }
 #define CHECK(call) check((call), #call)
-
-/* Spins until so many nanoseconds have passed. A real driver compiles it; the simulated one knows the name. */
-static const char program[] = ".version 6.0\n"
-			      ".target sm_50\n"
-			      ".address_size 64\n"
-			      ".visible .entry spin(.param .u64 length)\n"
-			      "{\n"
-			      "	.reg .u64 %t<3>;\n"
-			      "	.reg .pred %more;\n"
-			      "	ld.param.u64 %t0, [length];\n"
-			      "	mov.u64 %t1, %globaltimer;\n"
-			      "	add.u64 %t1, %t1, %t0;\n"
-			      "AGAIN:\n"
-			      "	mov.u64 %t2, %globaltimer;\n"
-			      "	setp.lt.u64 %more, %t2, %t1;\n"
-			      "	@%more bra AGAIN;\n"
-			      "	ret;\n"
-			      "}\n";
 
 #define MOST_DEVICES 4
 static CUcontext contexts[MOST_DEVICES];
