@@ -1,0 +1,181 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-gpu/weir/node/wire"
+)
+
+// hello gives a process its cell. had are the descriptors of the cells that it
+// had at an agent before, and of its arena, if any; they are closed or kept.
+func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p *process, err error) {
+	defer func() { closeAll(had) }()
+	if m.Kind != wire.Hello || m.Device != wire.Magic {
+		return nil, errors.New("a process must say hello first")
+	}
+	if m.Lease != wire.Version {
+		return nil, fmt.Errorf("the process speaks version %d and the agent %d: install the shim that came with the agent",
+			m.Lease, wire.Version)
+	}
+	pid, uid, err := wire.Peer(conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.admits(pid, uid); err != nil {
+		return nil, err
+	}
+	p = &process{pid: pid, cell: -1, conn: conn, looks: m.Text == wire.OnlyLooks}
+	// Who is new waits for those who were there before: they bring the cells.
+	for wait := true; wait && m.Cell == 0; {
+		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) }) {
+			break
+		}
+		if wait {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	alive := a.do(func() {
+		if a.jobs[j.id] != j {
+			return
+		}
+		shown := len(had) > 1
+		kept := a.arenaAgain(j, had)
+		var cells bool
+		if p.cell, cells = j.again(m.Cell, had, a.opts.ComeBack); cells {
+			kept = true
+		}
+		if p.cell < 0 {
+			p.cell = j.fresh()
+		}
+		if p.cell >= 0 {
+			j.cells[p.cell], j.awaited[p.cell] = p, false
+			if j.lost == (wire.Identity{}) && !slices.Contains(j.awaited[:], true) {
+				j.until = time.Time{} // all are back
+			}
+			j.pages.Rules.SetLive(p.cell, true)
+			if j.stay.reserved > 0 && j.stay.arena == nil && !shown {
+				err = a.furnish(j) // nobody has brought the old one in time
+				kept = true
+			}
+			if err = errors.Join(err, j.welcome(p, shown)); err == nil && kept {
+				err = a.keep(j)
+			}
+		}
+	})
+	switch {
+	case !alive:
+		return nil, errors.New("the agent is stopping")
+	case p.cell < 0:
+		return nil, fmt.Errorf("the job has %d processes already, or has ended", wire.Cells)
+	}
+	return p, err
+}
+
+// fresh returns a cell that nobody has, all zero; -1 when there is none.
+func (j *job) fresh() int {
+	for i := range j.cells {
+		if j.cells[i] == nil && !j.awaited[i] {
+			j.pages.Cells.Cell[i] = wire.Cell{}
+			return i
+		}
+	}
+	return -1
+}
+
+// again returns the cell of a process that comes back, if it was one of this
+// job's: who shows the cells has them from the agent. kept says that they are
+// the job's from now on, and so is the descriptor.
+func (j *job) again(cell uint32, had []int, patience time.Duration) (at int, kept bool) {
+	if cell == 0 || cell > wire.Cells || len(had) == 0 {
+		return -1, false
+	}
+	shown, err := wire.IdentityOf(had[0])
+	if err != nil {
+		return -1, false
+	}
+	if j.lost != (wire.Identity{}) && shown == j.lost && j.empty() {
+		if j.pages.Adopt(had[0]) != nil {
+			return -1, false
+		}
+		had[0] = -1
+		kept, j.lost = true, wire.Identity{}
+		j.await(patience)
+	}
+	if own, err := wire.IdentityOf(j.pages.CellsFile); err != nil || own != shown || j.cells[cell-1] != nil {
+		return -1, kept
+	}
+	return int(cell - 1), kept
+}
+
+// arenaAgain takes over the arena of an agent before, if a process brings it.
+func (a *Agent) arenaAgain(j *job, had []int) (kept bool) {
+	if len(had) < 2 || j.stay.lostArena == (wire.Identity{}) || j.stay.arena != nil {
+		return false
+	}
+	if shown, err := wire.IdentityOf(had[1]); err != nil || shown != j.stay.lostArena {
+		return false
+	}
+	arena, err := wire.AdoptArena(had[1], j.stay.reserved)
+	if err != nil {
+		a.log.Warn("a job's arena could not be taken over", "job", j.id, "error", err)
+		return false
+	}
+	had[1] = -1
+	j.stay.arena, j.stay.lostArena, j.stay.reap = arena, wire.Identity{}, true
+	if err := a.touch(j); err != nil {
+		a.log.Warn("a job's arena could not be touched", "job", j.id, "error", err)
+	}
+	return true
+}
+
+// empty reports whether no process has a cell.
+func (j *job) empty() bool {
+	return !slices.ContainsFunc(j.cells[:], func(p *process) bool { return p != nil })
+}
+
+// await lets all cells count in which there is something: their processes may
+// come back yet.
+func (j *job) await(patience time.Duration) {
+	j.until = time.Now().Add(patience)
+	for c := range j.cells {
+		for i := range j.parts {
+			u := &j.pages.Cells.Cell[c].Device[i]
+			if j.cells[c] == nil && u.Charged.Load()+u.Wanted.Load()+u.Launches.Load() > 0 {
+				j.awaited[c] = true
+				j.pages.Rules.SetLive(c, true)
+			}
+		}
+	}
+}
+
+// giveUp lets cells count no more whose processes did not come back in time.
+func (j *job) giveUp() {
+	if j.until.IsZero() || time.Now().Before(j.until) {
+		return
+	}
+	j.until = time.Time{}
+	for c, awaited := range j.awaited {
+		if awaited {
+			j.awaited[c] = false
+			j.pages.Rules.SetLive(c, false)
+		}
+	}
+}
+
+// welcome gives a process the shared memory, and the arena if it has none. The
+// socket has room for it: it is the first that is sent.
+func (j *job) welcome(p *process, hasArena bool) error {
+	m := wire.Message{Kind: wire.Welcome, Cell: uint32(p.cell)}
+	fds := []int{j.pages.RulesFile, j.pages.CellsFile}
+	if j.stay.arena != nil && !hasArena && !p.looks {
+		fds = append(fds, j.stay.arena.File)
+	}
+	_, _, err := p.conn.WriteMsgUnix(m.Append(nil), unix.UnixRights(fds...), nil)
+	return err
+}
