@@ -75,11 +75,10 @@ bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler,
 	bin/bind -mode reclaim
 
 .PHONY: gpu-bundle
-gpu-bundle: build shim ## Build what test/gpu/check takes to a machine with a GPU (bin/gpu)
-	rm -rf bin/gpu && mkdir -p bin/gpu && cp -r bin/shim bin/sim bin/gpu
-	for p in burn hold keep; do cc -std=c11 -D_GNU_SOURCE -O2 -Ishim -o bin/gpu/$$p test/machine/program/$$p.c bin/sim/libcuda.so.1; done
-	CGO_ENABLED=0 $(GO) build -o bin/gpu/bench-node ./test/bench/node
-	xz -2 -T0 -c $(BIN) > bin/gpu/weir.xz
+gpu-bundle: ## Build what test/gpu/check takes to a machine with a GPU (bin/gpu)
+	rm -rf bin/gpu
+	CGO_ENABLED=0 $(GO) run ./test/gpu/bundle bin/gpu
+	xz -2 -T0 bin/gpu/weir
 
 .PHONY: bench-shim
 bench-shim: ## Measure what the shim costs and holds programs to, on a machine that is left alone

@@ -73,13 +73,14 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **fn, int version, cuuint6
 	return r;
 }
 
-/* Destroys a context by `call`, with all that is in it. */
+/* Destroys a context by `call`, with all that is in it, and while the mover is not in it. */
 #define DESTROY(ctx, call, gone) \
 	({ \
 		struct self *destroy_self = holder(); \
 		CUcontext destroy_ctx = (ctx); \
 		if (destroy_self != NULL && destroy_ctx != NULL) { \
 			queue_freeze(&destroy_self->queue, destroy_ctx); \
+			pthread_mutex_lock(&destroy_self->swap.moving); \
 			pthread_mutex_lock(&destroy_self->regions.lock); \
 		} \
 		CUresult destroy_result = (call); \
@@ -88,6 +89,7 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **fn, int version, cuuint6
 			if (destroy_gone) \
 				regions_context_gone(destroy_self, destroy_ctx); \
 			pthread_mutex_unlock(&destroy_self->regions.lock); \
+			pthread_mutex_unlock(&destroy_self->swap.moving); \
 			queue_thaw(&destroy_self->queue, destroy_ctx, destroy_gone); \
 			if (destroy_gone) \
 				memory_context_gone(destroy_self, destroy_ctx); \

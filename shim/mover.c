@@ -255,16 +255,18 @@ static void prepare(struct self *self)
 		return;
 	char *bytes = (char *)a->at + a->at->start;
 	size_t count = (size_t)a->at->chunks * WEIR_CHUNK;
+	/* This takes a second for each few gigabytes. The program goes on meanwhile, but for ending the context. */
 	pthread_mutex_lock(&self->swap.moving);
 	pthread_mutex_lock(&self->regions.lock);
-	if (self->regions.count > 0 && REAL(cuCtxPushCurrent_v2, self->regions.at[0]->ctx) == CUDA_SUCCESS) {
+	CUcontext ctx = self->regions.count > 0 ? self->regions.at[0]->ctx : NULL;
+	pthread_mutex_unlock(&self->regions.lock);
+	if (ctx != NULL && REAL(cuCtxPushCurrent_v2, ctx) == CUDA_SUCCESS) {
 		madvise(bytes, count, MADV_POPULATE_WRITE);
 		/* Where the driver will not, copies are slower. */
 		REAL(cuMemHostRegister_v2, bytes, count, REGISTER_PORTABLE);
 		REAL(cuCtxPopCurrent_v2, &popped);
 		atomic_store(&self->swap.prepared, true);
 	}
-	pthread_mutex_unlock(&self->regions.lock);
 	pthread_mutex_unlock(&self->swap.moving);
 }
 

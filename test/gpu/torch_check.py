@@ -1,4 +1,7 @@
-"""Takes memory until there is none left and multiplies for a while, by PyTorch."""
+"""Takes memory until there is none left and multiplies for a while, by PyTorch.
+
+PYTORCH_CUDA_ALLOC_CONF says by which of its allocators.
+"""
 
 import time
 

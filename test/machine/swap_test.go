@@ -83,6 +83,7 @@ func TestSwapByHand(t *testing.T) {
 		}
 		n.becomes("keep", agent.In)
 		p.expect("check", "right")
+		p.expect("replay", "replayed")
 	}
 	p.expect("fill", "filled")
 	p.expect("write", "written")

@@ -8,6 +8,7 @@
  *	fill    takes new ones in their place, and says "filled"
  *	speed   says how many bytes this machine copies in a second, between pages that it has
  *	spin    launches a kernel of 10 ms on each device and waits for it, and says "spun"
+ *	replay  plays a graph that was recorded in the beginning, and says "replayed" where it wrote what it was to
  *
  *	work N  launches kernels of 1 ms for N milliseconds, and says in how many microseconds the first
  *	        was done, how many there were, and in how many microseconds all
@@ -170,6 +171,44 @@ static void spin(void)
 	puts("spun");
 }
 
+/* A graph that fills one half of a buffer and copies it to the other: it has the addresses of when it was recorded. */
+#define FILLED (512u << 10)
+#define FILLER 0x5eed1e55u
+static CUdeviceptr played;
+static CUgraphExec graph;
+static CUstream stream;
+
+static void record(void)
+{
+	CUgraph captured;
+
+	CHECK(cuCtxSetCurrent(contexts[0]));
+	CHECK(cuMemAlloc_v2(&played, 2 * FILLED));
+	CHECK(cuStreamCreate(&stream, 1 /* it waits for no other */));
+	CHECK(cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	CHECK(cuMemsetD32Async(played, FILLER, FILLED / 4, stream));
+	CHECK(cuMemcpyDtoDAsync_v2(played + FILLED, played, FILLED, stream));
+	CHECK(cuStreamEndCapture(stream, &captured));
+	CHECK(cuGraphInstantiateWithFlags(&graph, captured, 0));
+}
+
+static void replay(void)
+{
+	static uint32_t seen[2 * FILLED / 4];
+
+	CHECK(cuCtxSetCurrent(contexts[0]));
+	CHECK(cuMemsetD32_v2(played, 0, 2 * FILLED / 4));
+	CHECK(cuGraphLaunch(graph, stream));
+	CHECK(cuStreamSynchronize(stream));
+	CHECK(cuMemcpyDtoH_v2(seen, played, sizeof seen));
+	for (size_t i = 0; i < sizeof seen / sizeof *seen; i++)
+		if (seen[i] != FILLER) {
+			printf("the graph left %08x at %zu\n", seen[i], i * 4);
+			return;
+		}
+	puts("replayed");
+}
+
 /* How long it takes until the first is done, and what it gets from then on. */
 static void work(double length)
 {
@@ -215,6 +254,7 @@ int main(int argc, char **argv)
 		CHECK(cuMemAlloc_v2(&buffers[b], sizes[b]));
 		write_one(b);
 	}
+	record();
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof line, stdin) != NULL) {
@@ -233,6 +273,8 @@ int main(int argc, char **argv)
 			work(atof(line + 5) / 1e3);
 		else if (strcmp(line, "spin") == 0)
 			spin();
+		else if (strcmp(line, "replay") == 0)
+			replay();
 		else
 			printf("%s is no word that I know\n", line);
 		fflush(stdout);
