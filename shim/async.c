@@ -72,10 +72,10 @@ static CUresult allocate(struct request r)
 	else if (!is_pool_of(pool, h.device))
 		return take(&r); /* the host's, or another process's */
 	struct pool_call call = {take, give_back, &r};
-	CUresult result = pools_take(h.self, pool, h.device, r.bytes, &call);
+	uint64_t serial = 0;
+	CUresult result = pools_take(h.self, pool, h.device, r.bytes, &call, &serial);
 	if (result == CUDA_SUCCESS) {
-		struct entry e = {
-			.key = *r.ptr, .bytes = r.bytes, .owner = (uint64_t)(uintptr_t)pool, .device = h.rule, .count = 1};
+		struct entry e = {.key = *r.ptr, .bytes = r.bytes, .owner = serial, .device = h.rule, .count = 1};
 		table_put(&h.self->asyncs, e);
 	}
 	return result;
@@ -106,12 +106,17 @@ CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *ptr, size_t bytes, CUmemoryPo
 }
 
 /* Frees an address that is not a pool's but a region's, when all work in the stream is done; false where it is not.
- * What is captured is not freed now. */
+ * What is captured is not freed now, and what is freed in the order of no stream is not freed at all. */
 static bool free_region(CUdeviceptr ptr, CUstream stream, bool second_form, CUresult *result)
 {
 	struct self *self = real_depth == 0 ? self_member() : NULL;
-	return self != NULL && self->arena.at != NULL && !queue_captured(&self->queue, stream, second_form) &&
-	       regions_free(self, ptr, result);
+	CUstreamCaptureStatus status;
+
+	if (self == NULL || self->arena.at == NULL || queue_captured(&self->queue, stream, second_form))
+		return false;
+	if (REAL(cuStreamIsCapturing, stream, &status) == CUDA_ERROR_INVALID_HANDLE)
+		return false;
+	return regions_free(self, ptr, result);
 }
 
 /* Frees an address by `call` if a pool gave it. */
@@ -124,7 +129,7 @@ static bool free_region(CUdeviceptr ptr, CUstream stream, bool second_form, CUre
 		if (async_known && async_result != CUDA_SUCCESS) \
 			table_put(&async_self->asyncs, async_entry); \
 		else if (async_known) \
-			pools_freed(async_self, (CUmemoryPool)(uintptr_t)async_entry.owner, async_entry.bytes); \
+			pools_freed(async_self, async_entry.owner, async_entry.bytes); \
 		async_result; \
 	})
 

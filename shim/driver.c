@@ -228,6 +228,8 @@ static CUresult end_capture(CUresult r)
 	if (self != NULL && (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED) &&
 	    atomic_fetch_sub(&self->queue.captures, 1) <= 0)
 		atomic_fetch_add(&self->queue.captures, 1);
+	if (self != NULL && self->arena.at != NULL)
+		regions_free_late(self);
 	return r;
 }
 

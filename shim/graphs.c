@@ -95,7 +95,7 @@ CUresult graphs_run(CUgraphExec exec, const struct pool_call *call)
 
 	if (!memory_holder(&h) || !table_get(&h.self->graphs, (uint64_t)(uintptr_t)exec, &e) || e.bytes == 0)
 		return call->call(call->arg);
-	return pools_take(h.self, NULL, h.device, e.bytes, call);
+	return pools_take(h.self, NULL, h.device, e.bytes, call, NULL);
 }
 
 struct upload {

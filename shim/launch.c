@@ -83,14 +83,20 @@ CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig *config, CUfunction function
  * Each gate is waited for; the launch is made when all were open one after the other. */
 CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *list, unsigned int count, unsigned int flags)
 {
-	for (unsigned int i = 0; list != NULL && i < count; i++) {
+	unsigned int asked = count;
+	int devices = 0;
+
+	/* A list longer than there are devices is the driver's to refuse, and not ours to read. */
+	if (list == NULL || REAL(cuDeviceGetCount, &devices) != CUDA_SUCCESS || count > (unsigned int)devices)
+		count = 0;
+	for (unsigned int i = 0; i < count; i++) {
 		struct self *self;
 		struct launch l = {list[i].function, 0, list[i].hStream, false};
 		struct slot *s = enter(&self, &l);
 		if (s != NULL)
 			queue_leave(self, s, &l, true);
 	}
-	return RESIDENT(REAL(cuLaunchCooperativeKernelMultiDevice, list, count, flags));
+	return RESIDENT(REAL(cuLaunchCooperativeKernelMultiDevice, list, asked, flags));
 }
 
 /* The launches of old: blocks were set before, and the stream is the default one. */

@@ -15,12 +15,20 @@ static bool find(CUdeviceptr address, struct allocation *a)
 	return self != NULL && self->arena.at != NULL && regions_find(self, address, a);
 }
 
+/* Whether the address is of a chunk that is there, but of no block of it that somebody has. The driver knows of no
+ * blocks. */
+static bool is_free(CUdeviceptr address)
+{
+	struct self *self = real_depth == 0 ? self_member() : NULL;
+	return self != NULL && self->arena.at != NULL && regions_has_free(self, address);
+}
+
 CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr address)
 {
 	struct allocation a;
 
 	if (!find(address, &a))
-		return REAL(cuMemGetAddressRange_v2, base, bytes, address);
+		return is_free(address) ? CUDA_ERROR_NOT_FOUND : REAL(cuMemGetAddressRange_v2, base, bytes, address);
 	if (base != NULL)
 		*base = a.base;
 	if (bytes != NULL)
@@ -72,6 +80,8 @@ CUresult cuPointerGetAttribute(void *value, CUpointer_attribute which, CUdevicep
 {
 	struct allocation a;
 
+	if (value != NULL && is_free(address))
+		return CUDA_ERROR_INVALID_VALUE;
 	if (value == NULL || !find(address, &a))
 		return REAL(cuPointerGetAttribute, value, which, address);
 	return answer(value, which, address, &a);

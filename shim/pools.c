@@ -43,7 +43,8 @@ static struct pool *add(struct self *self, CUmemoryPool handle, CUdevice device)
 		i++;
 	if (rule < 0 || i == POOLS)
 		return NULL;
-	ps->pool[i] = (struct pool){.handle = handle, .device = device, .rule = (uint32_t)rule, .used = true};
+	ps->pool[i] = (struct pool){.handle = handle, .device = device, .rule = (uint32_t)rule,
+				    .serial = ++ps->serials, .used = true};
 	if (i == ps->count)
 		ps->count++;
 	return &ps->pool[i];
@@ -121,7 +122,7 @@ static bool settle(struct self *self, struct pool *p, uint64_t growth)
 }
 
 CUresult pools_take(struct self *self, CUmemoryPool handle, CUdevice device, uint64_t bytes,
-		    const struct pool_call *c)
+		    const struct pool_call *c, uint64_t *serial)
 {
 	uint64_t growth;
 
@@ -147,6 +148,10 @@ CUresult pools_take(struct self *self, CUmemoryPool handle, CUdevice device, uin
 			}
 			recount(self, p);
 		}
+	}
+	if (r == CUDA_SUCCESS && serial != NULL) {
+		*serial = p->serial;
+		p->given++;
 	}
 	pthread_mutex_unlock(&self->pools.lock);
 	return r;
@@ -190,20 +195,29 @@ CUresult pools_destroy(struct self *self, CUmemoryPool handle)
 	return r;
 }
 
-void pools_freed(struct self *self, CUmemoryPool handle, uint64_t bytes)
+/* What a pool that was destroyed has kept is free with the last that it gave: the driver counts it in pieces larger
+ * than those that were asked for. */
+static void freed_of_dead(struct self *self, struct pool *p, uint64_t bytes)
+{
+	uint64_t back = p->given > 0 && bytes < p->charged ? bytes : p->charged;
+	ledger_release(&self->ledger, p->rule, back);
+	p->charged -= back;
+	p->used = p->charged > 0;
+}
+
+void pools_freed(struct self *self, uint64_t serial, uint64_t bytes)
 {
 	pthread_mutex_lock(&self->pools.lock);
-	struct pool *p = find(&self->pools, handle, -1);
-	for (uint32_t i = 0; p == NULL && i < self->pools.count; i++) {
-		struct pool *dead = &self->pools.pool[i];
-		if (!dead->used || !dead->destroyed || dead->handle != handle)
+	for (uint32_t i = 0; i < self->pools.count; i++) {
+		struct pool *p = &self->pools.pool[i];
+		if (!p->used || p->serial != serial)
 			continue;
-		uint64_t back = bytes < dead->charged ? bytes : dead->charged;
-		ledger_release(&self->ledger, dead->rule, back);
-		dead->charged -= back;
-		dead->used = dead->charged > 0;
+		if (p->given > 0)
+			p->given--;
+		if (p->destroyed)
+			freed_of_dead(self, p, bytes);
+		else
+			recount(self, p);
 	}
-	if (p != NULL)
-		recount(self, p);
 	pthread_mutex_unlock(&self->pools.lock);
 }

@@ -18,6 +18,8 @@ struct pool {
 	CUdevice device;
 	uint32_t rule;
 	uint64_t charged;
+	uint64_t serial;      /* who has memory of it knows it by this: handles are used again */
+	uint32_t given;	      /* how many pieces of memory it has given and not got back */
 	bool used, destroyed; /* destroyed: it lives on until all that it gave is free */
 };
 
@@ -25,19 +27,20 @@ struct pools {
 	pthread_mutex_t lock;
 	struct pool pool[POOLS];
 	_Atomic uint32_t count; /* of the array in use */
+	uint64_t serials;	/* given so far */
 };
 
 struct self;
 
 /* Charges for a call that takes `bytes` of a pool, and makes it: `call` is called with `arg`, and `undo` when it
- * took more than there is. */
+ * took more than there is. `serial` is set to that of the pool, which is 0 where it is not known; it may be NULL. */
 struct pool_call {
 	CUresult (*call)(void *arg);
 	void (*undo)(void *arg);
 	void *arg;
 };
 CUresult pools_take(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes,
-		    const struct pool_call *call);
+		    const struct pool_call *call, uint64_t *serial);
 
 /* Brings all charges to what the driver says; with `trim`, after asking it to give back what nobody uses. */
 void pools_recount(struct self *self, bool trim);
@@ -55,6 +58,6 @@ bool pools_device(struct self *self, CUmemoryPool pool, CUdevice *device);
 CUresult pools_destroy(struct self *self, CUmemoryPool pool);
 
 /* Memory that a pool gave was freed. */
-void pools_freed(struct self *self, CUmemoryPool pool, uint64_t bytes);
+void pools_freed(struct self *self, uint64_t serial, uint64_t bytes);
 
 #endif

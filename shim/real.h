@@ -178,6 +178,7 @@ CUresult cuMemsetD2D32Async_ptsz(CUdeviceptr dst, size_t pitch, unsigned int val
 
 /* The shim calls these. */
 #define WEIR_CALLED(X) \
+	X(cuDeviceGetCount) \
 	X(cuDeviceGetUuid) \
 	X(cuDeviceGetUuid_v2) \
 	X(cuCtxGetCurrent) \

@@ -10,6 +10,8 @@
 
 #define LEAST_BLOCK 512u
 #define LARGEST_BLOCK (WEIR_CHUNK / 2)
+/* In the place of its size: the block was freed, and is there still. */
+#define LATE UINT32_MAX
 
 /* The first region that ends behind an address. */
 static size_t place_of(const struct regions *rs, uint64_t address)
@@ -44,11 +46,18 @@ static uint32_t block_of(const struct region *r, uint64_t address)
 	return r->block ? (uint32_t)((address - r->base) / r->block) : 0;
 }
 
-static bool begins(const struct region *r, uint64_t address)
+/* Whether an address is in memory that somebody has. */
+static bool is_had(const struct region *r, uint64_t address)
 {
 	if (r->block == 0)
-		return address == r->base;
-	return (address - r->base) % r->block == 0 && r->sizes[block_of(r, address)] != 0;
+		return !r->late;
+	uint32_t size = r->sizes[block_of(r, address)];
+	return size != 0 && size != LATE;
+}
+
+static bool begins(const struct region *r, uint64_t address)
+{
+	return (r->block ? (address - r->base) % r->block : address - r->base) == 0 && is_had(r, address);
 }
 
 static bool insert(struct regions *rs, struct region *r)
@@ -224,6 +233,7 @@ static CUresult take_block(const struct holder *h, size_t bytes, CUdeviceptr *ou
 
 CUresult regions_alloc(const struct holder *h, size_t bytes, CUdeviceptr *out)
 {
+	regions_free_late(h->self);
 	swap_enter(h->self);
 	pthread_mutex_lock(&h->self->regions.lock);
 	CUresult e = bytes > LARGEST_BLOCK ? take_whole(h, bytes, out) : take_block(h, bytes, out);
@@ -235,26 +245,92 @@ CUresult regions_alloc(const struct holder *h, size_t bytes, CUdeviceptr *out)
 /* The driver frees memory when all work that was given to it before is done. What is swapped out has none. */
 static CUresult wait_for_work(struct self *self, CUcontext ctx)
 {
-	CUcontext current = NULL;
+	CUcontext popped;
 
-	REAL(cuCtxGetCurrent, &current);
-	if (current == NULL)
-		return CUDA_ERROR_INVALID_CONTEXT;
 	if (swap_is_out(self))
 		return CUDA_SUCCESS;
 	CUresult e = REAL(cuCtxPushCurrent_v2, ctx);
 	if (e != CUDA_SUCCESS)
 		return e;
 	e = REAL(cuCtxSynchronize);
-	REAL(cuCtxPopCurrent_v2, &current);
+	REAL(cuCtxPopCurrent_v2, &popped);
 	return e;
+}
+
+/* Frees one block, or all of a region that has none. Called with the lock held. */
+static void give_back(struct self *self, struct region *r, uint32_t block)
+{
+	if (r->block != 0) {
+		r->sizes[block] = 0;
+		r->used--;
+	}
+	if (r->used == 0) {
+		take_out(&self->regions, r);
+		destroy(self, r);
+	}
+}
+
+static void give_back_late(struct self *self, struct region *r)
+{
+	uint32_t blocks = r->block ? (uint32_t)(WEIR_CHUNK / r->block) : 0, left = r->used;
+
+	r->late = false;
+	if (blocks == 0) {
+		give_back(self, r, 0);
+		return;
+	}
+	for (uint32_t i = 0; i < blocks && left > 0; i++) {
+		if (r->sizes[i] != LATE)
+			continue;
+		left = r->used - 1; /* with the last, the region is gone */
+		give_back(self, r, i);
+	}
+}
+
+static bool is_capturing(struct self *self)
+{
+	return atomic_load(&self->queue.captures) > 0;
+}
+
+void regions_free_late(struct self *self)
+{
+	struct regions *rs = &self->regions;
+	CUcontext waited = NULL;
+
+	if (!atomic_load(&rs->late) || is_capturing(self))
+		return;
+	pthread_mutex_lock(&rs->lock);
+	atomic_store(&rs->late, false);
+	for (size_t i = rs->count; i-- > 0;) {
+		struct region *r = rs->at[i];
+		if (!r->late)
+			continue;
+		if (r->ctx == waited || wait_for_work(self, r->ctx) == CUDA_SUCCESS) {
+			waited = r->ctx;
+			give_back_late(self, r);
+		} else {
+			atomic_store(&rs->late, true);
+		}
+	}
+	pthread_mutex_unlock(&rs->lock);
+}
+
+/* Called with the lock held. */
+static void free_later(struct regions *rs, struct region *r, uint64_t address)
+{
+	if (r->block != 0)
+		r->sizes[block_of(r, address)] = LATE;
+	r->late = true;
+	atomic_store(&rs->late, true);
 }
 
 bool regions_free(struct self *self, CUdeviceptr address, CUresult *result)
 {
 	struct regions *rs = &self->regions;
-	CUcontext ctx = NULL;
+	CUcontext ctx = NULL, current = NULL;
+	bool capturing = is_capturing(self);
 
+	regions_free_late(self);
 	pthread_mutex_lock(&rs->lock);
 	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
 	bool ours = r != NULL, right = ours && begins(r, address);
@@ -263,23 +339,20 @@ bool regions_free(struct self *self, CUdeviceptr address, CUresult *result)
 	pthread_mutex_unlock(&rs->lock);
 	if (!ours)
 		return false;
-	*result = right ? wait_for_work(self, ctx) : CUDA_ERROR_INVALID_VALUE;
+	REAL(cuCtxGetCurrent, &current);
+	*result = !right ? CUDA_ERROR_INVALID_VALUE : current == NULL ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
+	if (*result == CUDA_SUCCESS && !capturing)
+		*result = wait_for_work(self, ctx);
 	if (*result != CUDA_SUCCESS)
 		return true;
 	pthread_mutex_lock(&rs->lock);
 	r = find(rs, address);
-	if (r == NULL || !begins(r, address)) {
+	if (r == NULL || !begins(r, address))
 		*result = CUDA_ERROR_INVALID_VALUE; /* freed twice */
-	} else {
-		if (r->block != 0) {
-			r->sizes[block_of(r, address)] = 0;
-			r->used--;
-		}
-		if (r->used == 0) {
-			take_out(rs, r);
-			destroy(self, r);
-		}
-	}
+	else if (capturing)
+		free_later(rs, r, address);
+	else
+		give_back(self, r, block_of(r, address));
 	pthread_mutex_unlock(&rs->lock);
 	return true;
 }
@@ -291,7 +364,7 @@ bool regions_find(struct self *self, CUdeviceptr address, struct allocation *out
 	pthread_mutex_lock(&rs->lock);
 	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
 	uint32_t i = r != NULL ? block_of(r, address) : 0;
-	bool ours = r != NULL && (r->block == 0 || r->sizes[i] != 0);
+	bool ours = r != NULL && is_had(r, address);
 	if (ours)
 		*out = (struct allocation){.base = r->base + (uint64_t)i * r->block,
 					   .bytes = r->block ? r->sizes[i] : r->asked,
@@ -300,6 +373,17 @@ bool regions_find(struct self *self, CUdeviceptr address, struct allocation *out
 					   .device = r->device};
 	pthread_mutex_unlock(&rs->lock);
 	return ours;
+}
+
+bool regions_has_free(struct self *self, CUdeviceptr address)
+{
+	struct regions *rs = &self->regions;
+
+	pthread_mutex_lock(&rs->lock);
+	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
+	bool free_there = r != NULL && !is_had(r, address);
+	pthread_mutex_unlock(&rs->lock);
+	return free_there;
 }
 
 void regions_context_gone(struct self *self, CUcontext ctx)

@@ -34,6 +34,7 @@ struct region {
 	uint32_t block;	 /* the size of its blocks; 0: it is one allocation */
 	uint32_t used;	 /* blocks that somebody has */
 	uint32_t *sizes; /* of each block as it was asked for; 0: nobody has it */
+	bool late;	 /* it was freed, and is there still; where it has blocks, one of them was */
 	uint32_t chunks, pieces;
 	uint32_t *slots; /* of the chunks, in the arena */
 	struct piece *piece;
@@ -44,6 +45,7 @@ struct regions {
 	struct region **at;   /* by address */
 	size_t count, room;
 	uint64_t serial;
+	_Atomic bool late; /* some region has what is freed late */
 };
 
 struct self;
@@ -55,6 +57,10 @@ CUresult regions_alloc(const struct holder *holder, size_t bytes, CUdeviceptr *o
 /* Frees what is at an address; false where it is not of a region. Swapped out, it frees the host's copy. */
 bool regions_free(struct self *self, CUdeviceptr address, CUresult *result);
 
+/* Frees what was freed while a stream was captured, when nothing is captured any more: until then nobody may wait for
+ * what the device does. */
+void regions_free_late(struct self *self);
+
 /* An allocation that an address is in. */
 struct allocation {
 	uint64_t base, bytes, serial;
@@ -62,6 +68,9 @@ struct allocation {
 	CUdevice device;
 };
 bool regions_find(struct self *self, CUdeviceptr address, struct allocation *out);
+
+/* Whether an address is of a region, but of no allocation. */
+bool regions_has_free(struct self *self, CUdeviceptr address);
 
 /* The first region that begins at an address or behind it, or NULL. Called with the lock held. */
 struct region *regions_next(struct regions *regions, uint64_t address);

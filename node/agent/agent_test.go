@@ -42,12 +42,17 @@ type node struct {
 
 func newNode(t testing.TB, devices ...parts.Device) *node {
 	n := &node{TB: t, dir: t.TempDir()}
-	n.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+	n.client = clientOf(n)
+	n.start(devices...)
+	return n
+}
+
+// clientOf asks the agent of a node.
+func clientOf(n *node) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(n.dir, agent.Socket))
 		}}}
-	n.start(devices...)
-	return n
 }
 
 // start starts an agent in the node's folder, and waits until it answers.

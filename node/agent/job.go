@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,9 +26,10 @@ type job struct {
 
 	pages    *wire.Pages
 	listener *net.UnixListener
-	leader   *os.File // a pidfd; nil when the leader was gone before
-	ended    bool     // the leader has
-	started  string   // when the leader began
+	open     atomic.Int32 // connections
+	leader   *os.File     // a pidfd; nil when the leader was gone before
+	ended    bool         // the leader has
+	started  string       // when the leader began
 	cells    [wire.Cells]*process
 	lost     wire.Identity    // the cells of an agent before this one, until somebody brings them
 	awaited  [wire.Cells]bool // cells of processes that have not come back yet
@@ -107,6 +110,11 @@ func (j *job) socket(a *Agent) (*net.UnixListener, error) {
 	return l, nil
 }
 
+// mostConnections is how many a job may have: one for each cell, and some for
+// those who are just beginning or ending. What is more is closed unheard, so that
+// nobody takes all descriptors of the agent.
+const mostConnections = wire.Cells + 64
+
 func (j *job) accept(a *Agent, l *net.UnixListener) {
 	for {
 		conn, err := l.AcceptUnix()
@@ -118,18 +126,25 @@ func (j *job) accept(a *Agent, l *net.UnixListener) {
 			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
 			continue
 		}
+		if j.open.Add(1) > mostConnections {
+			j.open.Add(-1)
+			conn.Close()
+			continue
+		}
 		go j.talk(a, conn)
 	}
 }
 
 // talk reads what a process says until it ends.
 func (j *job) talk(a *Agent, conn *net.UnixConn) {
+	defer j.open.Add(-1)
 	defer conn.Close()
 	var p *process
 	var b [wire.MessageSize + 1]byte
 	for {
 		n, fds, err := receive(conn, b[:])
 		if err != nil || n == 0 {
+			closeAll(fds)
 			break
 		}
 		m, err := wire.Parse(b[:n])
@@ -155,22 +170,20 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 }
 
 // receive reads a packet, and the descriptors that may come with it: of cells
-// and of an arena.
+// and of an arena. They are the caller's whatever else is told: an empty packet
+// looks like the end, and brings them all the same.
 func receive(conn *net.UnixConn, b []byte) (n int, fds []int, err error) {
 	oob := make([]byte, unix.CmsgSpace(2*4))
 	n, control, _, _, err := conn.ReadMsgUnix(b, oob)
-	if err != nil || control == 0 {
-		return n, nil, err
+	messages, odd := unix.ParseSocketControlMessage(oob[:control])
+	for i := range messages {
+		some, other := unix.ParseUnixRights(&messages[i])
+		fds, odd = append(fds, some...), errors.Join(odd, other)
 	}
-	messages, err := unix.ParseSocketControlMessage(oob[:control])
-	if err != nil || len(messages) == 0 {
-		return n, nil, err
-	}
-	fds, err = unix.ParseUnixRights(&messages[0])
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)
 	}
-	return n, fds, err
+	return n, fds, cmp.Or(err, odd)
 }
 
 func closeAll(fds []int) {

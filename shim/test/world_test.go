@@ -48,6 +48,7 @@ var programs = map[string]struct {
 	"gated_test":   {true, []string{"test/c/gated_test.c"}},
 	"null_test":    {true, []string{"test/c/null_test.c"}},
 	"swap_test":    {true, []string{"test/c/swap_test.c"}},
+	"fuzz_test":    {true, []string{"test/c/fuzz_test.c", "test/c/fuzz_values.c", "test/c/fuzz_calls.c"}},
 }
 
 func (b *built) make(check build.Check) {
@@ -162,10 +163,21 @@ func (w *world) start(ctx context.Context, in, name string, args ...string) *pro
 // startReading is start for a program that reads.
 func (w *world) startReading(ctx context.Context, input io.Reader, in, name string, args ...string) *process {
 	w.t.Helper()
+	p := w.process(ctx, in, name, args...)
+	p.cmd.Stdin = input
+	w.begin(p)
+	return p
+}
+
+// driver is the folder of the driver itself.
+func (w *world) driver() string { return filepath.Join(w.build, "driver") }
+
+// process is a program in a container that has not begun.
+func (w *world) process(ctx context.Context, in, name string, args ...string) *process {
 	p := &process{cmd: exec.CommandContext(ctx, filepath.Join(w.build, name), args...)}
 	p.cmd.Env = append(os.Environ(),
 		"LD_LIBRARY_PATH="+w.build,
-		"DRIVER="+filepath.Join(w.build, "driver", "libcuda.so.1"),
+		"DRIVER="+filepath.Join(w.driver(), "libcuda.so.1"),
 		"WEIR_SIM="+filepath.Join(w.dir, "sim"),
 		"WEIR_SIM_DEVICES=1x80GiB",
 		"WEIR_SIM_CONTEXT=0",
@@ -173,15 +185,18 @@ func (w *world) startReading(ctx context.Context, input io.Reader, in, name stri
 		"ASAN_OPTIONS=detect_leaks=0:abort_on_error=0",
 		"TSAN_OPTIONS=halt_on_error=1 die_after_fork=0",
 	)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	return p
+}
+
+func (w *world) begin(p *process) {
+	w.t.Helper()
 	if err := os.MkdirAll(filepath.Join(w.dir, "sim"), 0o777); err != nil {
 		w.t.Fatal(err)
 	}
-	p.cmd.Stdin = input
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	if err := p.cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	return p
 }
 
 // wait is what the program printed, when it has ended well.
