@@ -13,13 +13,21 @@ import (
 // TestTheShadowIsFound finds the driver in all ways in which programs do.
 func TestTheShadowIsFound(t *testing.T) {
 	everyBuild(t, func(t *testing.T, check build.Check) {
-		for _, way := range []string{"linked", "dlopen", "deepbind", "dlmopen", "procaddress", "fork", "exec"} {
+		for _, way := range []string{"linked", "dlopen", "deepbind", "dlmopen", "static", "fork", "clone", "vfork", "exec",
+			"execheld", "busyfork"} {
 			t.Run(way, func(t *testing.T) {
-				if check != build.Plain && (way == "dlmopen" || way == "deepbind") {
-					t.Skip("the compiler's checks are not to be loaded twice, nor bound to in another order")
+				if check != build.Plain && (way == "dlmopen" || way == "deepbind" || way == "clone") {
+					t.Skip("the compiler's checks are not to be loaded twice, nor bound to in another order, nor cloned")
+				}
+				if check == build.Thread && way == "busyfork" {
+					t.Skip("the compiler's checks of threads forbid a child of many threads to do anything")
 				}
 				w := newWorld(t, check)
 				w.agent(one(limit))
+				if way == "static" {
+					w.run("one", "static_test", strconv.Itoa(limit))
+					return
+				}
 				w.run("one", "loading_test", way, strconv.Itoa(limit))
 			})
 		}

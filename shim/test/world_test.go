@@ -44,6 +44,7 @@ var programs = map[string]struct {
 	"table_test":   {false, []string{"test/c/table_test.c", "table.c"}},
 	"memory_test":  {true, []string{"test/c/memory_test.c", "test/c/families.c"}},
 	"loading_test": {true, []string{"test/c/loading_test.c"}},
+	"static_test":  {false, []string{"test/c/static_test.c"}},
 	"compute_test": {true, []string{"test/c/compute_test.c"}},
 	"gated_test":   {true, []string{"test/c/gated_test.c"}},
 	"null_test":    {true, []string{"test/c/null_test.c"}},

@@ -1,11 +1,16 @@
 /*
- * The limit is seen however the driver is found. Usage: loading_test WAY LIMIT,
- * WAY being linked, dlopen, deepbind, dlmopen, procaddress, fork, vfork-exec,
- * exec or unloaded. The program is linked with the shadow for `linked` only as
- * far as its own calls are; the others find it anew.
+ * The limit is seen however the driver is found, and however the process came to
+ * be. Usage: loading_test WAY LIMIT, WAY being linked, dlopen, deepbind, dlmopen,
+ * fork, clone, vfork, exec, execheld or busyfork. The program is linked with the
+ * shadow for `linked` only as far as its own calls are; the others find it anew.
  */
 #include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,30 +59,6 @@ static void by_handle(void *handle)
 	check(&f);
 }
 
-/* As a runtime that is linked statically does: one function by name, all others from it. */
-static void by_proc_address(void)
-{
-	void *handle = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-	struct found f;
-	__typeof__(cuGetProcAddress) *get;
-	__typeof__(cuGetProcAddress_v2) *get2;
-	CUdriverProcAddressQueryResult status;
-
-	EXPECT(handle != NULL, "%s", dlerror());
-	*(void **)&get = dlsym(handle, "cuGetProcAddress");
-	OK(get("cuGetProcAddress", (void **)&get2, 12000, CU_GET_PROC_ADDRESS_DEFAULT));
-	OK(get2("cuInit", (void **)&f.init, 12000, 0, &status));
-	OK(get2("cuDevicePrimaryCtxRetain", (void **)&f.retain, 12000, 0, &status));
-	OK(get2("cuCtxSetCurrent", (void **)&f.set, 12000, 0, &status));
-	OK(get2("cuMemGetInfo", (void **)&f.info, 12000, 0, &status));
-	OK(get2("cuMemAlloc", (void **)&f.alloc, 12000, 0, NULL));
-	EXPECT(f.alloc == cuMemAlloc_v2, "the shim's function is found");
-	void *nothing = NULL;
-	(void)get2("cuNoSuchThing", &nothing, 12000, 0, &status);
-	EXPECT(nothing == NULL && status == CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND, "a name that nobody has");
-	check(&f);
-}
-
 static void in_child(void (*then)(void))
 {
 	int status;
@@ -98,9 +79,91 @@ static void forked(void)
 	linked();
 }
 
+/* A child of which the C library knows nothing: no handler runs in it. */
+static void cloned(void)
+{
+	int status;
+	(void)cuMemFree_v2(0);
+	pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	if (child == 0) {
+		linked();
+		_exit(0);
+	}
+	EXPECT(waitpid(child, &status, 0) == child && status == 0, "the child's status is %d", status);
+	usleep(100000);
+	linked();
+}
+
 static void executed(char **argv)
 {
 	execl(argv[0], argv[0], "linked", argv[2], (char *)NULL);
+}
+
+/* A child in its parent's memory, until it is another program. */
+static void vforked(char **argv)
+{
+	int status;
+	try_begin(0);
+	pid_t child = vfork();
+	if (child == 0) {
+		execl(argv[0], argv[0], "linked", argv[2], (char *)NULL);
+		_exit(1);
+	}
+	EXPECT(waitpid(child, &status, 0) == child && status == 0, "the child's status is %d", status);
+	usleep(100000);
+	linked();
+}
+
+static _Atomic bool enough;
+
+/* Takes, gives back and launches. */
+static void *busy(void *ctx)
+{
+	CUmodule module;
+	CUfunction f;
+	CUdeviceptr p;
+
+	OK(cuCtxSetCurrent(ctx));
+	OK(cuModuleLoadData(&module, "an image"));
+	OK(cuModuleGetFunction(&f, module, "spin_10us"));
+	while (!atomic_load(&enough)) {
+		OK(cuMemAlloc_v2(&p, MIB));
+		OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+		OK(cuMemFree_v2(p));
+	}
+	return NULL;
+}
+
+/* Children come while other threads are at the driver, which a child cannot use: its calls end, well or not. What
+ * this process has is as it was. */
+static void busy_fork(void)
+{
+	CUcontext ctx = try_begin(0);
+	pthread_t threads[3];
+	size_t free, total;
+
+	for (int i = 0; i < 3; i++)
+		EXPECT(pthread_create(&threads[i], NULL, busy, ctx) == 0, "a thread");
+	for (int i = 0; i < 30; i++) {
+		int status;
+		pid_t child = fork();
+		if (child == 0) {
+			alarm(20); /* who waits for a lock of a thread that is not here waits for ever */
+			CUdeviceptr p;
+			(void)cuMemFree_v2(0);
+			(void)cuInit(0);
+			(void)cuMemAlloc_v2(&p, MIB);
+			_exit(0);
+		}
+		EXPECT(waitpid(child, &status, 0) == child && status == 0, "child %d ends with %d", i, status);
+	}
+	atomic_store(&enough, true);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	OK(cuCtxSynchronize());
+	usleep(100000); /* the last child has just ended */
+	OK(cuMemGetInfo_v2(&free, &total));
+	EXPECT(free == limit && total == limit, "%zu of %zu are free", free, total);
 }
 
 int main(int argc, char **argv)
@@ -115,13 +178,20 @@ int main(int argc, char **argv)
 		by_handle(dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND));
 	else if (strcmp(argv[1], "dlmopen") == 0)
 		by_handle(dlmopen(LM_ID_NEWLM, "libcuda.so.1", RTLD_NOW | RTLD_LOCAL));
-	else if (strcmp(argv[1], "procaddress") == 0)
-		by_proc_address();
 	else if (strcmp(argv[1], "fork") == 0)
 		forked();
 	else if (strcmp(argv[1], "exec") == 0) {
 		OK(cuInit(0));
 		executed(argv);
+	} else if (strcmp(argv[1], "execheld") == 0) {
+		linked(); /* with all that there is */
+		executed(argv);
+	} else if (strcmp(argv[1], "clone") == 0) {
+		cloned();
+	} else if (strcmp(argv[1], "vfork") == 0) {
+		vforked(argv);
+	} else if (strcmp(argv[1], "busyfork") == 0) {
+		busy_fork();
 	} else {
 		EXPECT(0, "%s is no way", argv[1]);
 	}
