@@ -23,6 +23,9 @@ import (
 	ledger "github.com/weir-gpu/weir/node/parts"
 )
 
+// lookEvery is how often the driver is asked for its devices.
+const lookEvery = 30 * time.Second
+
 // share runs the node agent, with the shim before the driver.
 func share(ctx context.Context, o cli.AgentOptions) error {
 	shim, driver, err := libraries(o)
@@ -51,7 +54,7 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 		return err
 	}
 	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger,
-		Arena: o.Arena, IdleMemory: o.Idle})
+		Arena: o.Arena, IdleMemory: o.Idle, Look: look, LookEvery: lookEvery})
 	if err != nil {
 		return err
 	}
@@ -104,7 +107,7 @@ func joined(o cli.AgentOptions, a *agent.Agent, devices []ledger.Device, driver 
 	}
 	return dra.New(dra.Options{Client: client, Node: o.Node, Kubelet: o.Kubelet, Jobs: a, Devices: devices,
 		Libraries: libraries, Folder: cdi.Folder(o.CDI), Logger: o.Logger,
-		LookEvery: 30 * time.Second, SweepEvery: time.Minute}), nil
+		LookEvery: lookEvery, SweepEvery: time.Minute}), nil
 }
 
 // libraries finds the shim, and the driver that it stands before.
