@@ -19,6 +19,7 @@ import (
 	"github.com/weir-gpu/weir/node/cdi"
 	"github.com/weir-gpu/weir/node/discover"
 	"github.com/weir-gpu/weir/node/dra"
+	"github.com/weir-gpu/weir/node/health"
 	"github.com/weir-gpu/weir/node/library"
 	ledger "github.com/weir-gpu/weir/node/parts"
 )
@@ -49,7 +50,8 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 	look := func(ctx context.Context) ([]ledger.Device, error) {
 		return discover.Devices(ctx, filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"), pairs(env)...)
 	}
-	devices, err := look(ctx)
+	found, err := look(ctx)
+	devices, err := health.Remember(filepath.Join(o.Dir, "devices.json"), found, err)
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,7 @@ func (a *Agent) lookAfterDevices(ctx context.Context) {
 	book := health.New(a.opts.Devices)
 	tick := time.NewTicker(a.opts.LookEvery)
 	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for { // at once, as some may have been lost while no agent looked
 		there, err := a.opts.Look(ctx)
 		if ctx.Err() != nil {
 			return
@@ -31,6 +26,11 @@ func (a *Agent) lookAfterDevices(ctx context.Context) {
 				"lost", state == health.Lost, "driver", err)
 			i := slices.IndexFunc(a.opts.Devices, func(o parts.Device) bool { return o.UUID == d.UUID })
 			a.post(func() { a.ledger.Lose(i, state == health.Lost) })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }

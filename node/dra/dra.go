@@ -96,6 +96,7 @@ func (p *Plugin) Run(ctx context.Context) error {
 		return err
 	}
 	defer helper.Stop()
+	p.look(ctx) // some may have been lost while no agent looked
 	if err := helper.PublishResources(ctx, p.resources()); err != nil {
 		return err
 	}
