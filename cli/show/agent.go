@@ -21,8 +21,11 @@ type Agent struct {
 func (a Agent) Write(w io.Writer, p text.Palette) error {
 	devices := text.NewTable("GPU", "NAME", "MEMORY", "FREE", "COMPUTE FREE")
 	for i, d := range a.Devices {
-		devices.Add(strconv.Itoa(i), d.Name, quantity.Bytes(int64(d.Memory)), quantity.Bytes(int64(d.FreeMemory)),
-			share(d.FreeCompute))
+		free, compute := quantity.Bytes(int64(d.FreeMemory)), share(d.FreeCompute)
+		if d.Lost {
+			free, compute = "lost", "lost"
+		}
+		devices.Add(strconv.Itoa(i), d.Name, quantity.Bytes(int64(d.Memory)), free, compute)
 	}
 	if err := devices.Write(w, p); err != nil {
 		return err

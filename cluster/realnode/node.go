@@ -2,8 +2,6 @@ package realnode
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,7 +43,8 @@ type Node struct {
 	began time.Time
 	stop  context.CancelFunc
 	first *exec.Cmd
-	alive *os.File // the node lives as long as it is open
+	alive *os.File   // the node lives as long as it is open
+	locks []*os.File // of its control groups
 	done  chan struct{}
 }
 
@@ -87,15 +86,13 @@ func anyOf(paths ...string) bool {
 }
 
 // Start starts a node, and removes first what an earlier one of the same
-// folder has left. It returns when the node's first process runs.
+// folder has left, and the empty control groups of any that was cut off. It returns when the node's first process runs.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	name := sha256.Sum256([]byte(o.Dir))
-	n := &Node{opts: o, group: "weir-node-" + hex.EncodeToString(name[:4]), began: time.Now().Truncate(time.Second),
-		done: make(chan struct{})}
-	if err := n.clean(); err != nil {
+	n := &Node{opts: o, group: Group(o.Dir), began: time.Now().Truncate(time.Second), done: make(chan struct{})}
+	if err := errors.Join(sweepGroups(prefix), n.clean()); err != nil {
 		return nil, fmt.Errorf("removing what an earlier node has left: %w", err)
 	}
 	ctx, n.stop = context.WithCancel(ctx)
@@ -140,7 +137,10 @@ func (n *Node) begin(ctx context.Context) error {
 	go relay(ctx, sockets, "tcp", api.Host)
 	l := life{APIPort: api.Port(), KubeletPort: port, Group: n.group, Simulate: o.Simulate, Arena: o.Arena,
 		Labels: fmt.Sprintf("nvidia.com/gpu.count=%d", o.GPUs)}
-	if err := errors.Join(l.write(o.Dir), n.fill(), makeGroups(n.group)); err != nil {
+	if n.locks, err = makeGroups(n.group); err != nil {
+		return err
+	}
+	if err := errors.Join(l.write(o.Dir), n.fill()); err != nil {
 		return err
 	}
 	return n.launch()
@@ -230,6 +230,12 @@ func (n *Node) Stop() error {
 		<-n.done
 	}
 	n.stop()
+	defer func() {
+		for _, f := range n.locks {
+			f.Close()
+		}
+		n.locks = nil
+	}()
 	return n.clean()
 }
 

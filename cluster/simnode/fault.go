@@ -72,6 +72,21 @@ func (f *Fleet) FailGPUs(ctx context.Context, name string, n int) error {
 // SetDevice lets a device of a node that publishes its devices fail, or work
 // again. A device that failed is tainted, so that it takes no new pods.
 func (f *Fleet) SetDevice(ctx context.Context, node, device string, healthy bool) error {
+	if healthy {
+		return f.setTaint(ctx, node, device)
+	}
+	return f.setTaint(ctx, node, device,
+		resourceapi.DeviceTaint{Key: claim.TaintUnhealthy, Effect: resourceapi.DeviceTaintEffectNoSchedule})
+}
+
+// LoseDevice lets a device of a node that publishes its devices be lost: who runs
+// there is stopped, too. SetDevice brings it back.
+func (f *Fleet) LoseDevice(ctx context.Context, node, device string) error {
+	return f.setTaint(ctx, node, device, claim.Lost())
+}
+
+// setTaint gives a device these taints in the place of those that say how it is.
+func (f *Fleet) setTaint(ctx context.Context, node, device string, taints ...resourceapi.DeviceTaint) error {
 	slices := f.client.ResourceV1().ResourceSlices()
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		ofNode := metav1.ListOptions{FieldSelector: resourceapi.ResourceSliceSelectorNodeName + "=" + node}
@@ -81,7 +96,7 @@ func (f *Fleet) SetDevice(ctx context.Context, node, device string, healthy bool
 		}
 		for i := range list.Items {
 			slice := &list.Items[i]
-			if !taint(slice, device, healthy) {
+			if !taint(slice, device, taints) {
 				continue
 			}
 			_, err := slices.Update(ctx, slice, metav1.UpdateOptions{})
@@ -92,7 +107,7 @@ func (f *Fleet) SetDevice(ctx context.Context, node, device string, healthy bool
 }
 
 // taint changes a device of a slice and reports whether the slice has it.
-func taint(slice *resourceapi.ResourceSlice, device string, healthy bool) bool {
+func taint(slice *resourceapi.ResourceSlice, device string, taints []resourceapi.DeviceTaint) bool {
 	for i := range slice.Spec.Devices {
 		d := &slice.Spec.Devices[i]
 		if d.Name != device {
@@ -100,16 +115,11 @@ func taint(slice *resourceapi.ResourceSlice, device string, healthy bool) bool {
 		}
 		var kept []resourceapi.DeviceTaint
 		for _, t := range d.Taints {
-			if t.Key != claim.TaintUnhealthy {
+			if t.Key != claim.TaintUnhealthy && t.Key != claim.TaintLost {
 				kept = append(kept, t)
 			}
 		}
-		if !healthy {
-			kept = append(kept, resourceapi.DeviceTaint{
-				Key: claim.TaintUnhealthy, Effect: resourceapi.DeviceTaintEffectNoSchedule,
-			})
-		}
-		d.Taints = kept
+		d.Taints = append(kept, taints...)
 		return true
 	}
 	return false

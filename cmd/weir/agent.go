@@ -19,9 +19,13 @@ import (
 	"github.com/weir-gpu/weir/node/cdi"
 	"github.com/weir-gpu/weir/node/discover"
 	"github.com/weir-gpu/weir/node/dra"
+	"github.com/weir-gpu/weir/node/health"
 	"github.com/weir-gpu/weir/node/library"
 	ledger "github.com/weir-gpu/weir/node/parts"
 )
+
+// lookEvery is how often the driver is asked for its devices.
+const lookEvery = 30 * time.Second
 
 // share runs the node agent, with the shim before the driver.
 func share(ctx context.Context, o cli.AgentOptions) error {
@@ -46,12 +50,13 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 	look := func(ctx context.Context) ([]ledger.Device, error) {
 		return discover.Devices(ctx, filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"), pairs(env)...)
 	}
-	devices, err := look(ctx)
+	found, err := look(ctx)
+	devices, err := health.Remember(filepath.Join(o.Dir, "devices.json"), found, err)
 	if err != nil {
 		return err
 	}
 	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger,
-		Arena: o.Arena, IdleMemory: o.Idle})
+		Arena: o.Arena, IdleMemory: o.Idle, Look: look, LookEvery: lookEvery})
 	if err != nil {
 		return err
 	}
@@ -104,7 +109,7 @@ func joined(o cli.AgentOptions, a *agent.Agent, devices []ledger.Device, driver 
 	}
 	return dra.New(dra.Options{Client: client, Node: o.Node, Kubelet: o.Kubelet, Jobs: a, Devices: devices,
 		Libraries: libraries, Folder: cdi.Folder(o.CDI), Logger: o.Logger,
-		LookEvery: 30 * time.Second, SweepEvery: time.Minute}), nil
+		LookEvery: lookEvery, SweepEvery: time.Minute}), nil
 }
 
 // libraries finds the shim, and the driver that it stands before.

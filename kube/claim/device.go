@@ -24,6 +24,16 @@ const (
 // TaintUnhealthy is the key of the taint on devices that take no new pods.
 const TaintUnhealthy = ask.Driver + "/unhealthy"
 
+// TaintLost is the key of the taint on devices that are gone for those, too, who
+// run there: Kubernetes stops them (the device taint eviction controller, which
+// is on since 1.36).
+const TaintLost = ask.Driver + "/lost"
+
+// Lost is that taint.
+func Lost() resourcev1.DeviceTaint {
+	return resourcev1.DeviceTaint{Key: TaintLost, Effect: resourcev1.DeviceTaintEffectNoExecute}
+}
+
 const mib = 1 << 20
 
 // perSlice is how many devices one slice can hold when some are tainted.

@@ -2,15 +2,18 @@ package live_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/clock"
 
@@ -187,7 +190,7 @@ func TestDevicesThatFail(t *testing.T) {
 		t.Error("no reason is told")
 	}
 	if !w.exists("ml/first") {
-		t.Error("the pod on a failed device was stopped; that is for who watches over devices")
+		t.Error("the pod on a device that takes no new pods was stopped")
 	}
 	for _, device := range []string{"gpu-0", "gpu-1"} {
 		if err := w.fleet.SetDevice(ctx, "dra-sim-0", device, true); err != nil {
@@ -208,6 +211,90 @@ func TestDevicesThatFail(t *testing.T) {
 	}
 	w.bound("ml/third")
 	w.noOverGrant()
+}
+
+// A device that is lost takes its pods with it: they are told why, and what is
+// made in their place runs elsewhere. Pods on other devices stay.
+func TestDevicesThatAreLost(t *testing.T) {
+	w := newWorld(t, nodes(2, 2, false)...)
+	w.project("ml", "4")
+	w.scheduler()
+	ctx := t.Context()
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "train", Namespace: "ml"}, Spec: batchv1.JobSpec{
+		Template: corev1.PodTemplateSpec{Spec: pod("ml", "train", 1).Spec}}}
+	job.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
+	must(w.kube.BatchV1().Jobs("ml").Create(ctx, job, metav1.CreateOptions{}))
+	of := func() []corev1.Pod {
+		return must(w.kube.CoreV1().Pods("ml").List(ctx, metav1.ListOptions{LabelSelector: "job-name=train"})).Items
+	}
+	running := func(not types.UID) (p corev1.Pod) {
+		t.Helper()
+		w.eventually("a pod of the job runs", func() error {
+			for _, p = range of() {
+				if p.Status.Phase == corev1.PodRunning && p.DeletionTimestamp == nil && p.UID != not {
+					return nil
+				}
+			}
+			return fmt.Errorf("%d pods, the last of them %+v", len(of()), p.Status)
+		})
+		return p
+	}
+	first := running("")
+	other := pod("ml", "other", 1)
+	other.Spec.NodeSelector = map[string]string{"kubernetes.io/hostname": first.Spec.NodeName}
+	w.submit(other)
+	w.bound("ml/other")
+	held := func(p *corev1.Pod) (device string) {
+		for _, c := range must(w.kube.ResourceV1().ResourceClaims("ml").List(ctx, metav1.ListOptions{})).Items {
+			if len(c.Status.ReservedFor) > 0 && c.Status.ReservedFor[0].UID == p.UID {
+				device = c.Status.Allocation.Devices.Results[0].Device
+			}
+		}
+		return device
+	}
+	lost := held(&first)
+	if err := w.fleet.LoseDevice(ctx, first.Spec.NodeName, lost); err != nil {
+		t.Fatal(err)
+	}
+	next := running(first.UID)
+	if next.Spec.NodeName == first.Spec.NodeName && held(&next) == lost {
+		t.Errorf("it runs on device %s of %s again, which is lost", lost, first.Spec.NodeName)
+	}
+	if !w.exists("ml/other") || w.get("ml/other").DeletionTimestamp != nil {
+		t.Error("a pod on another device was stopped")
+	}
+	w.toldOf("Pod", "Stopped by Weir: its GPU "+lost+" of node "+first.Spec.NodeName+" is lost.")
+	w.toldOf("Job", "Stopped by Weir: its GPU "+lost+" of node "+first.Spec.NodeName+" is lost.")
+
+	// Kubernetes itself stops those with a claim of their own.
+	w.submit(w.share(pod("ml", "part", 0, ask.GPUFraction+"=0.5")))
+	on := w.bound("ml/part")
+	part := w.get("ml/part")
+	lost = held(part)
+	if err := w.fleet.LoseDevice(ctx, on, lost); err != nil {
+		t.Fatal(err)
+	}
+	w.toldOf("Pod", "Stopped by Kubernetes: its GPU "+lost+" of node "+on+" is lost.")
+	w.eventually("it is gone", func() error {
+		if w.exists("ml/part") {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+	w.noOverGrant()
+}
+
+// toldOf waits for an event about an object of a kind.
+func (w *world) toldOf(kind, want string) {
+	w.Helper()
+	w.eventually("the "+kind+" is told why", func() error {
+		for _, e := range must(w.kube.EventsV1().Events("ml").List(w.Context(), metav1.ListOptions{})).Items {
+			if e.Reason == "DeviceLost" && e.Regarding.Kind == kind && strings.Contains(e.Note, want) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no event says %q", want)
+	})
 }
 
 // A node that falls silent takes nothing new; what is deleted with its Node

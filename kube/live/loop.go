@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/weir-gpu/weir/api/v1alpha1"
@@ -62,8 +63,9 @@ type loop struct {
 
 	nodes   map[string]sched.Node
 	flights map[string]*flight
-	awaited map[string]string // claims that pods named before they were seen, with the pod
-	trouble map[string]int    // consecutive failures to start, by pod
+	awaited map[string]string  // claims that pods named before they were seen, with the pod
+	leaving map[types.UID]bool // pods that are being stopped for a lost device
+	trouble map[string]int     // consecutive failures to start, by pod
 	timers  []timer
 	moved   time.Time // when something was last set in motion
 	holding time.Time // since when telling is held back
@@ -105,6 +107,7 @@ func newLoop(s *Scheduler, feed *watch.Feed, owners *watch.Owners) (*loop, error
 		nodes:    map[string]sched.Node{},
 		flights:  map[string]*flight{},
 		awaited:  map[string]string{},
+		leaving:  map[types.UID]bool{},
 		trouble:  map[string]int{},
 		told:     newTeller(),
 		board:    status.NewBoard(),
@@ -158,6 +161,10 @@ func (l *loop) absorb() {
 
 // take takes one change in.
 func (l *loop) take(c *watch.Change) {
+	if pod, ok := c.Object.(*corev1.Pod); ok {
+		before, _ := l.state.Pod(fitness.ID(pod))
+		l.stoppedFor(before.Object, pod)
+	}
 	if c.Gone {
 		l.board.Delete(c.Object)
 		l.apply(l.state.Delete(c.Object))

@@ -120,6 +120,7 @@ func (l *loop) ring() {
 func (l *loop) tick() {
 	l.expire()
 	l.ring()
+	l.leaveLost()
 	l.told.tick(l)
 	l.hold()
 }

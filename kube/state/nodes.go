@@ -64,6 +64,7 @@ func (s *State) setSlice(slice *resourcev1.ResourceSlice) {
 		return
 	}
 	s.node(name).slices[slice.Name] = slice
+	s.noteLosses(name)
 	s.dirty.nodes.add(name)
 }
 
@@ -74,6 +75,7 @@ func (s *State) dropSlice(slice *resourcev1.ResourceSlice) {
 	}
 	name := *slice.Spec.NodeName
 	delete(s.node(name).slices, slice.Name)
+	s.noteLosses(name)
 	s.dirty.nodes.add(name)
 }
 

@@ -41,6 +41,7 @@ type State struct {
 	rules *workload.Rules
 
 	nodes      map[string]*node
+	lossy      set[string] // nodes with devices that are lost
 	pools      map[string]*pool
 	owners     map[string]*owner
 	byDept     map[string]set[string] // owners by the department above them
@@ -76,6 +77,7 @@ func New(cfg Config) *State {
 		cfg:        cfg,
 		rules:      workload.Builtin(),
 		nodes:      map[string]*node{},
+		lossy:      set[string]{},
 		pools:      map[string]*pool{v1alpha1.DefaultPool: {}},
 		owners:     map[string]*owner{},
 		byDept:     map[string]set[string]{},

@@ -37,7 +37,11 @@ type Options struct {
 	Arena      uint64        // bytes of the host into which jobs may be swapped
 	IdleMemory time.Duration // how long a job does nothing until its memory is lent; 5 s where it is 0
 	LeastStay  time.Duration // how long one that borrows is left alone by its equals; 5 s where it is 0
-	ComeBack   time.Duration // how long processes of an agent before are waited for; 5 s where it is 0
+	// Look asks the driver which devices there are now, every LookEvery: of one
+	// that is lost nobody is given any more. Nil: they are taken to be well.
+	Look      func(context.Context) ([]parts.Device, error)
+	LookEvery time.Duration
+	ComeBack  time.Duration // how long processes of an agent before are waited for; 5 s where it is 0
 }
 
 const (
@@ -133,6 +137,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		<-served
 	}()
+	if a.opts.Look != nil {
+		go a.lookAfterDevices(ctx)
+	}
 	beats := time.NewTicker(beat)
 	defer beats.Stop()
 	a.beat()

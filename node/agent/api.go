@@ -52,6 +52,7 @@ type Device struct {
 	parts.Device
 	FreeMemory  uint64 `json:"freeMemory"`
 	FreeCompute int64  `json:"freeCompute"`
+	Lost        bool   `json:"lost,omitempty"` // the driver does not know it any more
 }
 
 // Job is one job and what it uses.
@@ -209,7 +210,7 @@ func (a *Agent) node() Node {
 	n := Node{Jobs: []Job{}, Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
 	for i, d := range a.opts.Devices {
 		free := a.ledger.Free(i)
-		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute})
+		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute, a.ledger.Lost(i)})
 	}
 	for _, id := range a.ids() {
 		n.Jobs = append(n.Jobs, a.describe(a.jobs[id]))

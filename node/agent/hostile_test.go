@@ -1,9 +1,11 @@
 package agent_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -231,5 +233,41 @@ func TestOthersAreToldNothing(t *testing.T) {
 	}
 	if _, err := c.Read(b); !errors.Is(err, io.EOF) {
 		t.Errorf("the connection goes on: %v", err)
+	}
+}
+
+// What one job has left in its arena, the next one that has its place does not see.
+func TestArenasBeginEmpty(t *testing.T) {
+	const memory = 16 << 20 // all of the agent's arena
+	a, err := agent.New(agent.Options{Dir: t.TempDir(), Devices: two, Logger: slog.New(slog.DiscardHandler), Arena: memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	<-a.Ready()
+	for _, by := range []string{"first", "second"} {
+		h, err := a.Hold(agent.Hold{By: by}, agent.Request{Name: "a", Mode: "fair", Policy: agent.Lend},
+			[]parts.Part{{Device: 0, Memory: memory, Compute: 100}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := connect(t, h.Door+"/weir.sock")
+		bytes, err := unix.Mmap(g.arena, wire.Chunk, memory, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range bytes {
+			if bytes[i] != 0 {
+				t.Fatalf("byte %d of the arena of the %s is %d", i, by, bytes[i])
+			}
+			bytes[i] = 0xa5
+		}
+		_ = unix.Munmap(bytes)
+		if err := a.Drop(by); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

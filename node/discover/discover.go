@@ -16,6 +16,9 @@ import (
 	"github.com/weir-gpu/weir/node/parts"
 )
 
+// ErrNone is the answer of a driver that knows of no device that works.
+var ErrNone = errors.New("the driver has no devices")
+
 // Devices runs the program probe with the path of NVML and returns what it
 // says. env is added to the program's environment, as NAME=value.
 func Devices(ctx context.Context, probe, nvml string, env ...string) ([]parts.Device, error) {
@@ -49,7 +52,7 @@ func Parse(text string) (devices []parts.Device, err error) {
 		devices = append(devices, d)
 	}
 	if len(devices) == 0 {
-		return nil, errors.New("the driver has no devices")
+		return nil, ErrNone
 	}
 	return devices, nil
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/weir-gpu/weir/kube/claim"
 	"github.com/weir-gpu/weir/node/agent"
 	"github.com/weir-gpu/weir/node/cdi"
+	"github.com/weir-gpu/weir/node/health"
 	"github.com/weir-gpu/weir/node/parts"
 	"github.com/weir-gpu/weir/sched"
 )
@@ -47,7 +48,8 @@ type Options struct {
 	Libraries *cdi.Libraries
 	Folder    cdi.Folder
 	// Look asks the driver which devices there are now, every LookEvery: those
-	// that are not there any more are published as unhealthy.
+	// that are not there any more are published as unhealthy, and when they are
+	// not there the next time either, as lost.
 	Look      func(context.Context) ([]parts.Device, error)
 	LookEvery time.Duration
 	// SweepEvery is how often it is looked for jobs that have no claim any more.
@@ -65,12 +67,12 @@ type Jobs interface {
 // Plugin is one node's.
 type Plugin struct {
 	Options
-	broken map[string]bool // devices, by UUID
-	turn   sync.Mutex      // of what prepares and what takes away
+	health *health.Book
+	turn   sync.Mutex // of what prepares and what takes away
 }
 
 // New returns a plugin that has not begun.
-func New(o Options) *Plugin { return &Plugin{Options: o, broken: map[string]bool{}} }
+func New(o Options) *Plugin { return &Plugin{Options: o, health: health.New(o.Devices)} }
 
 // Run serves the kubelet until ctx ends. What is prepared stays.
 func (p *Plugin) Run(ctx context.Context) error {
@@ -94,6 +96,7 @@ func (p *Plugin) Run(ctx context.Context) error {
 		return err
 	}
 	defer helper.Stop()
+	p.look(ctx) // some may have been lost while no agent looked
 	if err := helper.PublishResources(ctx, p.resources()); err != nil {
 		return err
 	}
@@ -124,32 +127,31 @@ func name(d parts.Device) string { return fmt.Sprintf("gpu-%d", d.Ordinal) }
 func (p *Plugin) resources() resourceslice.DriverResources {
 	var devices []resourcev1.Device
 	for _, d := range p.Devices {
-		devices = append(devices, claim.Published(sched.Device{
+		device := claim.Published(sched.Device{
 			Name: name(d), Model: d.Name, MemoryMiB: int64(d.Memory >> 20), ComputeMilli: sched.WholeCompute,
-			Unhealthy: p.broken[d.UUID],
-		}, d.UUID))
+			Unhealthy: p.health.Of(d) != health.Well,
+		}, d.UUID)
+		if p.health.Of(d) == health.Lost {
+			device.Taints = []resourcev1.DeviceTaint{claim.Lost()}
+		}
+		devices = append(devices, device)
 	}
 	return resourceslice.DriverResources{Pools: map[string]resourceslice.Pool{
 		p.Node: {Slices: []resourceslice.Slice{{Devices: devices}}},
 	}}
 }
 
-// look asks the driver for its devices. It reports whether any has broken, or
-// is well again.
+// look asks the driver for its devices. It reports whether anything has changed
+// in how they are.
 func (p *Plugin) look(ctx context.Context) (changed bool) {
 	there, err := p.Look(ctx)
 	if ctx.Err() != nil {
 		return false
 	}
-	found := map[string]bool{}
-	for _, d := range there {
-		found[d.UUID] = true
-	}
-	for _, d := range p.Devices {
-		if broken := !found[d.UUID]; broken != p.broken[d.UUID] {
-			p.broken[d.UUID], changed = broken, true
-			p.Logger.Warn("a device's health has changed", "device", name(d), "healthy", !broken, "driver", err)
-		}
+	for _, d := range p.health.Answer(there, err) {
+		changed = true
+		p.Logger.Warn("a device's health has changed", "device", name(d), "healthy", p.health.Of(d) == health.Well,
+			"lost", p.health.Of(d) == health.Lost, "driver", err)
 	}
 	return changed
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/weir-gpu/weir/kube/claim"
 	"github.com/weir-gpu/weir/node/agent"
 	"github.com/weir-gpu/weir/node/cdi"
+	"github.com/weir-gpu/weir/node/discover"
 	"github.com/weir-gpu/weir/node/parts"
 	"github.com/weir-gpu/weir/sched"
 )
@@ -374,12 +375,14 @@ func failing(clientgotesting.Action) (bool, runtime.Object, error) {
 	return true, nil, errors.New("no answer")
 }
 
-// A device that the driver does not know any more takes no new pods, until it
-// does again.
+// A device that the driver does not name takes no new pods; when it does not name
+// it a second time it is lost, and who is there is to go. A driver that does not
+// answer loses nobody anything.
 func TestHealth(t *testing.T) {
 	n := newNode(t)
 	there := n.Devices
-	n.Look = func(context.Context) ([]parts.Device, error) { return there, nil }
+	var failure error
+	n.Look = func(context.Context) ([]parts.Device, error) { return there, failure }
 	tainted := func() (list []string) {
 		for _, d := range n.resources().Pools["n1"].Slices[0].Devices {
 			for _, taint := range d.Taints {
@@ -388,17 +391,28 @@ func TestHealth(t *testing.T) {
 		}
 		return list
 	}
+	both := func(taint string) []string {
+		return []string{"gpu-0 gpu.weir.dev/" + taint, "gpu-1 gpu.weir.dev/" + taint}
+	}
 	for _, step := range []struct {
 		there   []parts.Device
+		failure error
 		changed bool
 		want    []string
 	}{
-		{n.Devices, false, nil},
-		{n.Devices[:1], true, []string{"gpu-1 gpu.weir.dev/unhealthy NoSchedule"}},
-		{n.Devices[:1], false, []string{"gpu-1 gpu.weir.dev/unhealthy NoSchedule"}},
-		{n.Devices, true, nil},
+		{n.Devices, nil, false, nil},
+		{nil, errors.New("no answer"), true, both("unhealthy NoSchedule")},
+		{nil, errors.New("no answer"), false, both("unhealthy NoSchedule")},
+		{n.Devices, nil, true, nil},
+		{n.Devices[:1], nil, true, []string{"gpu-1 gpu.weir.dev/unhealthy NoSchedule"}},
+		{n.Devices[:1], nil, true, []string{"gpu-1 gpu.weir.dev/lost NoExecute"}},
+		{n.Devices[:1], nil, false, []string{"gpu-1 gpu.weir.dev/lost NoExecute"}},
+		{nil, discover.ErrNone, true, []string{"gpu-0 gpu.weir.dev/unhealthy NoSchedule", "gpu-1 gpu.weir.dev/lost NoExecute"}},
+		{nil, discover.ErrNone, true, both("lost NoExecute")},
+		{nil, errors.New("no answer"), false, both("lost NoExecute")},
+		{n.Devices, nil, true, nil},
 	} {
-		there = step.there
+		there, failure = step.there, step.failure
 		if changed := n.look(t.Context()); changed != step.changed || !slices.Equal(tainted(), step.want) {
 			t.Errorf("changed %v, tainted %q; want %+v", changed, tainted(), step)
 		}

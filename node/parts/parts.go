@@ -71,15 +71,23 @@ type Ledger struct {
 	devices []Device
 	held    map[string][]Part
 	lent    map[string][]Part // to those who were promised nothing
+	lost    map[int]bool      // devices of which nothing is given
 }
 
 // New returns the ledger of devices of which nobody has anything.
 func New(devices []Device) *Ledger {
-	return &Ledger{devices: slices.Clone(devices), held: map[string][]Part{}, lent: map[string][]Part{}}
+	return &Ledger{devices: slices.Clone(devices), held: map[string][]Part{}, lent: map[string][]Part{}, lost: map[int]bool{}}
 }
 
 // Devices returns the devices.
 func (l *Ledger) Devices() []Device { return slices.Clone(l.devices) }
+
+// Lose says whether a device is lost. What was promised of it stays promised;
+// nothing more is.
+func (l *Ledger) Lose(device int, lost bool) { l.lost[device] = lost }
+
+// Lost reports whether a device is lost.
+func (l *Ledger) Lost(device int) bool { return l.lost[device] }
 
 // Held returns what a holder has; nil when it has nothing.
 func (l *Ledger) Held(id string) []Part { return slices.Clone(l.held[id]) }
@@ -101,11 +109,19 @@ func (l *Ledger) Free(device int) Part {
 	return free
 }
 
+func (l *Ledger) free() (all []Part) {
+	for i := range l.devices {
+		all = append(all, l.Free(i))
+	}
+	return all
+}
+
 // A TooLittleError says why an ask cannot be had now.
 type TooLittleError struct {
 	Ask     Ask
 	Devices []Device
-	Free    []Part // of each device
+	Free    []Part       // of each device
+	Lost    map[int]bool // devices that are lost
 }
 
 func (e *TooLittleError) Error() string {
@@ -115,6 +131,10 @@ func (e *TooLittleError) Error() string {
 		want, has := e.Ask.of(i, d), e.Free[i]
 		if i > 0 {
 			b.WriteByte(',')
+		}
+		if e.Lost[i] {
+			fmt.Fprintf(&b, " GPU %d not be lost", i)
+			continue
 		}
 		fmt.Fprintf(&b, " GPU %d %d MiB of memory and %d thousandths of compute free, where %d and %d are",
 			i, want.Memory>>20, want.Compute, has.Memory>>20, has.Compute)
@@ -157,15 +177,14 @@ func (l *Ledger) Take(id string, a Ask) ([]Part, error) {
 		return nil, fmt.Errorf("%s has its parts already", id)
 	}
 	var fit []Part // what is left now
-	free := make([]Part, len(l.devices))
+	free := l.free()
 	for i, d := range l.devices {
-		free[i] = l.Free(i)
-		if want := a.of(i, d); free[i].Memory >= want.Memory && free[i].Compute >= want.Compute {
+		if want := a.of(i, d); !l.lost[i] && free[i].Memory >= want.Memory && free[i].Compute >= want.Compute {
 			fit = append(fit, free[i])
 		}
 	}
 	if len(fit) < a.Devices {
-		return nil, &TooLittleError{a, l.Devices(), free}
+		return nil, &TooLittleError{a, l.Devices(), free, maps.Clone(l.lost)}
 	}
 	slices.SortStableFunc(fit, func(x, y Part) int {
 		return cmp.Or(cmp.Compare(x.Compute, y.Compute), cmp.Compare(x.Memory, y.Memory))
@@ -192,7 +211,7 @@ func (l *Ledger) Lend(id string, a Ask) ([]Part, error) {
 	busy := make([]Part, len(l.devices))
 	order := make([]int, 0, len(l.devices))
 	for i, d := range l.devices {
-		if d.Memory >= a.of(i, d).Memory {
+		if !l.lost[i] && d.Memory >= a.of(i, d).Memory {
 			order = append(order, i)
 		}
 		for _, all := range []map[string][]Part{l.held, l.lent} {
@@ -205,6 +224,9 @@ func (l *Ledger) Lend(id string, a Ask) ([]Part, error) {
 				}
 			}
 		}
+	}
+	if len(order) < a.Devices {
+		return nil, &TooLittleError{a, l.Devices(), l.free(), maps.Clone(l.lost)}
 	}
 	slices.SortStableFunc(order, func(x, y int) int {
 		return cmp.Or(cmp.Compare(busy[x].Compute, busy[y].Compute), cmp.Compare(busy[x].Memory, busy[y].Memory))

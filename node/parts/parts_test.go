@@ -147,3 +147,23 @@ func TestLent(t *testing.T) {
 		}
 	}
 }
+
+// Of a device that is lost nothing is promised nor lent; what was promised stays.
+func TestLostDevices(t *testing.T) {
+	l := parts.New([]parts.Device{{UUID: "a", Memory: 100}, {UUID: "b", Memory: 100}})
+	if _, err := l.Take("x", parts.Ask{Devices: 2, Memory: 10, Compute: 100}); err != nil {
+		t.Fatal(err)
+	}
+	l.Lose(0, true)
+	for name, take := range map[string]func(string, parts.Ask) ([]parts.Part, error){"taken": l.Take, "lent": l.Lend} {
+		if got, err := take(name, parts.Ask{Devices: 1, Memory: 10, Compute: 100}); err != nil || got[0].Device != 1 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if _, err := take("two"+name, parts.Ask{Devices: 2, Memory: 10, Compute: 100}); err == nil {
+			t.Errorf("two devices are %s, and one is lost", name)
+		}
+	}
+	if len(l.Held("x")) != 2 {
+		t.Errorf("it has %+v", l.Held("x"))
+	}
+}

@@ -312,7 +312,7 @@ func (w *world) leaves(signal syscall.Signal) {
 	if _, err := os.Stat(filepath.Join(w.dir, "node")); !errors.Is(err, fs.ErrNotExist) {
 		w.Errorf("it left its folder, %v", err)
 	}
-	if groups, _ := filepath.Glob("/sys/fs/cgroup/*/weir-node-*"); len(groups) > 0 {
+	if groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + realnode.Group(filepath.Join(w.dir, "node"))); len(groups) > 0 {
 		w.Errorf("it left control groups: %q", groups)
 	}
 }
