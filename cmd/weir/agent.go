@@ -21,6 +21,7 @@ import (
 	"github.com/weir-gpu/weir/node/dra"
 	"github.com/weir-gpu/weir/node/library"
 	ledger "github.com/weir-gpu/weir/node/parts"
+	"github.com/weir-gpu/weir/node/witness"
 )
 
 // share runs the node agent, with the shim before the driver.
@@ -50,8 +51,10 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 	if err != nil {
 		return err
 	}
+	watching := witness.New(filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"), 10*time.Second,
+		pairs(env)...)
 	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger,
-		Arena: o.Arena, IdleMemory: o.Idle})
+		Arena: o.Arena, IdleMemory: o.Idle, Witness: watching.Look, Context: o.Context})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/weir-gpu/weir/node/client"
 	"github.com/weir-gpu/weir/node/discover"
 	"github.com/weir-gpu/weir/node/library"
+	"github.com/weir-gpu/weir/node/witness"
 	"github.com/weir-gpu/weir/shim/build"
 )
 
@@ -30,6 +31,7 @@ type run struct {
 	Dir     string
 	Request agent.Request
 	Args    []string
+	Context int // MiB
 }
 
 // built is where the shim, the simulated driver and the programs are.
@@ -56,7 +58,7 @@ func become(text string) error {
 	if err != nil {
 		return err
 	}
-	env := []string{"WEIR_SIM_CONTEXT=0"}
+	env := []string{fmt.Sprintf("WEIR_SIM_CONTEXT=%d", r.Context)}
 	for name, value := range begun.Env {
 		env = append(env, name+"="+value)
 	}
@@ -94,6 +96,7 @@ type node struct {
 	env   map[string]string
 	arena uint64
 	idle  time.Duration
+	mib   int // of a context
 	stop  func()
 }
 
@@ -131,8 +134,10 @@ func (n *node) start() {
 	if err != nil {
 		n.Fatal(err)
 	}
+	look := watch(n.env)
+	n.Cleanup(look.Close)
 	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Env: n.env, Logger: slog.New(slog.DiscardHandler),
-		Arena: n.arena, IdleMemory: n.idle})
+		Arena: n.arena, IdleMemory: n.idle, Witness: look.Look})
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -151,6 +156,12 @@ func (n *node) start() {
 		_, err := client.New(n.dir).Node(n.Context())
 		return err
 	})
+}
+
+// watch asks the driver of a node what processes have.
+func watch(env map[string]string) *witness.Driver {
+	return witness.New(filepath.Join(built, "shim", "probe"), filepath.Join(built, "sim", "libnvidia-ml.so.1"),
+		10*time.Second, "WEIR_SIM="+env["WEIR_SIM"], "WEIR_SIM_DEVICES="+env["WEIR_SIM_DEVICES"])
 }
 
 func (n *node) eventually(what string, check func() error) {
@@ -176,7 +187,7 @@ func (n *node) run(r agent.Request, args ...string) *program {
 	n.Helper()
 	r.Devices, r.Name = max(1, r.Devices), args[0]
 	args[0] = filepath.Join(built, args[0])
-	text, _ := json.Marshal(run{n.dir, r, args})
+	text, _ := json.Marshal(run{n.dir, r, args, n.mib})
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asked+"="+string(text))
 	return n.follow(cmd)
@@ -186,7 +197,7 @@ func (n *node) run(r agent.Request, args ...string) *program {
 func (n *node) join(job string, args ...string) *program {
 	n.Helper()
 	cmd := exec.Command(filepath.Join(built, args[0]), args[1:]...)
-	cmd.Env = append(os.Environ(), "WEIR_SIM_CONTEXT=0", "WEIR_SOCKET="+filepath.Join(n.dir, "jobs", job, "weir.sock"))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("WEIR_SIM_CONTEXT=%d", n.mib), "WEIR_SOCKET="+filepath.Join(n.dir, "jobs", job, "weir.sock"))
 	for name, value := range n.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
