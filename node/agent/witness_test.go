@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +26,7 @@ type witnessed struct {
 	// asking says that it has asked, and has no answer yet.
 	asking bool
 	at     int64
+	agent  *agent.Agent
 }
 
 func newWitnessed(t *testing.T, arena, context uint64) *witnessed {
@@ -41,6 +45,7 @@ func (w *witnessed) again(contextBytes uint64) {
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.agent = a
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
@@ -180,6 +185,36 @@ func TestStrangers(t *testing.T) {
 	if n := w.node.node(); n.Watch.Blind || len(n.Devices[0].Strangers) != 0 {
 		t.Errorf("%+v", n)
 	}
+}
+
+// What processes of a container have that never said hello is its own: all of
+// its processes are to see it, and nobody is shown as a stranger.
+func TestWhoNeverSaidHello(t *testing.T) {
+	w := newWitnessed(t, 0, 0)
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Skip(err)
+	}
+	silent := exec.Command("sleep", "60")
+	if err := silent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Process.Kill(); _ = silent.Wait() }()
+	held, err := w.agent.Hold(agent.Hold{By: "pod", Within: []string{strings.TrimSpace(string(groups))}},
+		agent.Request{Name: "ml/train", Mode: "fair"}, []parts.Part{{Memory: 512 * mib, Compute: 300}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := connect(t, filepath.Join(held.Door, "weir.sock"))
+	for range 8 {
+		w.say(witness.Processes{silent.Process.Pid: 70 * mib})
+	}
+	w.used(70*mib, 70*mib)
+	if n := w.node.node(); g.rules.Device[0].Unseen.Load() != 70*mib || len(n.Devices[0].Strangers) != 0 {
+		t.Errorf("%d MiB, strangers %+v", g.rules.Device[0].Unseen.Load()/mib, n.Devices[0].Strangers)
+	}
+	w.say(witness.Processes{})
+	w.used(0, 0)
 }
 
 // A job that borrows is promised one context, as that cannot leave.

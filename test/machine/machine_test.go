@@ -58,7 +58,7 @@ func become(text string) error {
 	if err != nil {
 		return err
 	}
-	env := []string{fmt.Sprintf("WEIR_SIM_CONTEXT=%d", r.Context)}
+	env := []string{"WEIR_PAST=" + begun.Env["LD_LIBRARY_PATH"] + "/driver/libcuda.so.1", fmt.Sprintf("WEIR_SIM_CONTEXT=%d", r.Context)}
 	for name, value := range begun.Env {
 		env = append(env, name+"="+value)
 	}
@@ -76,9 +76,10 @@ func tests(m *testing.M) int {
 	}
 	defer os.RemoveAll(built)
 	_, sim, err := build.Machine(built)
-	for _, name := range []string{"hold", "burn", "keep"} {
+	for _, name := range []string{"hold", "burn", "keep", "views"} {
 		if err == nil {
-			err = build.Program(filepath.Join(built, name), build.Plain, []string{filepath.Join(sim, "libcuda.so.1")},
+			err = build.Program(filepath.Join(built, name), build.Plain,
+				[]string{filepath.Join(sim, "libcuda.so.1"), filepath.Join(sim, "libnvidia-ml.so.1")},
 				"../test/machine/program/"+name+".c")
 		}
 	}
@@ -97,7 +98,9 @@ type node struct {
 	arena uint64
 	idle  time.Duration
 	mib   int // of a context
-	stop  func()
+	// stated is what the agent is told that a context takes
+	stated uint64
+	stop   func()
 }
 
 func newNode(t *testing.T, devices string) *node {
@@ -137,7 +140,7 @@ func (n *node) start() {
 	look := watch(n.env)
 	n.Cleanup(look.Close)
 	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Env: n.env, Logger: slog.New(slog.DiscardHandler),
-		Arena: n.arena, IdleMemory: n.idle, Witness: look.Look})
+		Arena: n.arena, IdleMemory: n.idle, Witness: look.Look, Context: n.stated})
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -196,12 +199,16 @@ func (n *node) run(r agent.Request, args ...string) *program {
 // join starts one more process of a job.
 func (n *node) join(job string, args ...string) *program {
 	n.Helper()
+	return n.follow(n.within(job, args...))
+}
+
+func (n *node) within(job string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(built, args[0]), args[1:]...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("WEIR_SIM_CONTEXT=%d", n.mib), "WEIR_SOCKET="+filepath.Join(n.dir, "jobs", job, "weir.sock"))
 	for name, value := range n.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	return n.follow(cmd)
+	return cmd
 }
 
 // follow starts a program, and is who talks to it.
