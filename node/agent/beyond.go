@@ -35,8 +35,10 @@ func (a *Agent) measureBeyond(j *job, i int, p *process) bool {
 		s.agrees = false
 		return true // the next look is as good as any
 	}
-	charged, swapped := u.Charged.Load(), u.Swapped.Load()
-	charged -= min(charged, swapped)
+	charged := u.Charged.Load()
+	if j.state() != In { // else it has nothing with the host, whatever it says
+		charged -= min(charged, u.Swapped.Load())
+	}
 	got := s.bytes - min(s.bytes, charged)
 	is := j.pages.Rules.Beyond(i, p.cell, contexts)
 	last, agrees := s.last, s.agrees
@@ -50,14 +52,13 @@ func (a *Agent) measureBeyond(j *job, i int, p *process) bool {
 	default:
 		return false
 	}
-	first := !s.measured && s.at > 0
 	j.pages.Rules.SetBeyond(i, p.cell, contexts, got)
-	s.measured = true
 	if j.state() == In {
 		s.within = got
-		if first && contexts == 1 {
+		if !s.taught && contexts == 1 {
 			a.learn(j.parts[i].Device, got)
 		}
+		s.taught = s.taught || contexts > 0
 	}
 	return got == is
 }
@@ -141,6 +142,35 @@ func (j *job) beyond(part int) uint64 {
 	for c, p := range j.cells {
 		if p != nil || j.awaited[c] {
 			sum = add(sum, j.pages.Rules.Beyond(part, c, j.pages.Cells.Cell[c].Device[part].Contexts.Load()))
+		}
+	}
+	return sum
+}
+
+// A process may keep what it has beyond its charges when it goes out, up to so
+// many times what its contexts take: the code that they load is not much more.
+const (
+	contextsWorth = 4
+	mostWorth     = 4 // contexts that count
+)
+
+// contexts is what the contexts of a process are expected to take.
+func (j *job) contexts(part int, p *process) uint64 {
+	contexts := j.pages.Cells.Cell[p.cell].Device[part].Contexts.Load()
+	return uint64(max(1, min(contexts, mostWorth))) * j.pages.Rules.Device[part].Context.Load()
+}
+
+// worth is the most that a process may have beyond its charges when it is out.
+func (j *job) worth(part int, p *process) uint64 { return contextsWorth * j.contexts(part, p) }
+
+// stays is what of a job's memory beyond its charges is expected to be there
+// when it has gone out: contexts. It is seen then what really is.
+func (j *job) stays(part int) uint64 {
+	sum := j.pages.Rules.Device[part].Unseen.Load()
+	for c, p := range j.cells {
+		if p != nil {
+			contexts := j.pages.Cells.Cell[c].Device[part].Contexts.Load()
+			sum = add(sum, min(j.pages.Rules.Beyond(part, c, contexts), j.contexts(part, p)))
 		}
 	}
 	return sum

@@ -15,10 +15,6 @@ import (
 const (
 	keptFor = int64(5 * time.Second)
 	slack   = 64 << 20 // what the driver may round up, or take for itself
-	// A process may keep what it had beyond its charges while it was in; so many
-	// times what its contexts take, with the code that they load.
-	contextsWorth = 4
-	mostWorth     = 4 // contexts that count
 )
 
 // judge looks whether a job has given up what it says, and keeps to its limit.
@@ -46,8 +42,7 @@ func (a *Agent) judgeProcess(j *job, i int, p *process, at, long int64) {
 	}
 	u := &j.pages.Cells.Cell[p.cell].Device[i]
 	charged, swapped := u.Charged.Load(), u.Swapped.Load()
-	contexts := min(uint64(u.Contexts.Load()), mostWorth)
-	own := min(max(s.within, contexts*size.bytes), contextsWorth*max(1, contexts)*size.bytes)
+	own := min(max(s.within, uint64(u.Contexts.Load())*size.bytes), j.worth(i, p))
 	may := add(charged-min(charged, swapped), own+slack)
 	switch {
 	case s.bytes <= may:

@@ -215,7 +215,7 @@ func compareBool(x, y bool) int {
 func (j *job) sheds(part int) uint64 {
 	fixed := j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() - min(u.Charged.Load(), u.Swappable.Load()) })
 	all := j.occupies(part)
-	return all - min(add(fixed, j.beyond(part)), all)
+	return all - min(add(fixed, j.stays(part)), all)
 }
 
 // leaving is what will be free of a device when those have gone who are going.

@@ -142,38 +142,60 @@ func TestWhoSeesWhom(t *testing.T) {
 	})
 }
 
-// Who says that its memory is out and takes some past the shim is ended, and
-// who was promised that memory has it. It waits, and is never refused.
+// Who says that its memory is out and has some, as it writes what it likes into
+// its cell or takes more past the shim, is ended; and who was promised that
+// memory has it. It waits, and is never refused.
 func TestALiarIsEnded(t *testing.T) {
-	n := newFolder(t, "1x512MiB")
-	n.arena, n.mib = 512*mib, 20
-	n.start()
-	liar := n.run(agent.Request{Memory: 400 * mib, Compute: 250, Mode: "fair", Policy: agent.Borrow}, "views", "100")
-	if got := liar.line(); got != "ready" {
-		t.Fatal(got)
-	}
-	n.learned(20 * mib)
-	n.swap("views", agent.Out)
-	n.becomes("views", agent.Out)
-	liar.expect(fmt.Sprint("past ", 300*mib), "0")
-	n.eventually("it is seen", func() error {
-		if u := n.job("views").Parts[0]; u.Measured < 300*mib {
-			return fmt.Errorf("%+v", u)
-		}
-		return nil
-	})
-	began := time.Now()
-	owner := n.run(agent.Request{Memory: 450 * mib, Compute: 250, Mode: "fair"}, "hold", "10")
-	if got := owner.line(); got != "430 MiB, then error 2; 0 of 450 MiB free" {
-		t.Error(got)
-	}
-	t.Logf("the owner had its memory after %v", time.Since(began).Round(time.Millisecond))
-	_ = liar.cmd.Wait()
-	if s := liar.cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGKILL {
-		t.Errorf("the liar ended by %v", liar.cmd.ProcessState)
-	}
-	if w := n.node().Watch; w.Ended != 1 {
-		t.Errorf("%+v", w)
+	for name, lie := range map[string]func(n *node, liar *program){
+		"it writes what it likes": func(n *node, liar *program) {
+			liar.expect(fmt.Sprint("take ", 200*mib), "0")
+			liar.expect("lie", "it will lie")
+		},
+		"it has taken memory past the shim": func(n *node, liar *program) {
+			liar.expect(fmt.Sprint("past ", 250*mib), "0")
+			n.eventually("it is seen", func() error {
+				if u := n.job("views").Parts[0]; u.Overhead < 250*mib {
+					return fmt.Errorf("%+v", u)
+				}
+				return nil
+			})
+		},
+		"it takes memory past the shim when it is out": func(n *node, liar *program) {
+			n.swap("views", agent.Out)
+			n.becomes("views", agent.Out)
+			liar.expect(fmt.Sprint("past ", 300*mib), "0")
+			n.eventually("it is seen", func() error {
+				if u := n.job("views").Parts[0]; u.Measured < 300*mib {
+					return fmt.Errorf("%+v", u)
+				}
+				return nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newFolder(t, "1x512MiB")
+			n.arena, n.mib = 512*mib, 20
+			n.start()
+			liar := n.run(agent.Request{Memory: 400 * mib, Compute: 250, Mode: "fair", Policy: agent.Borrow}, "views", "100")
+			if got := liar.line(); got != "ready" {
+				t.Fatal(got)
+			}
+			n.learned(20 * mib)
+			lie(n, liar)
+			began := time.Now()
+			owner := n.run(agent.Request{Memory: 450 * mib, Compute: 250, Mode: "fair"}, "hold", "10")
+			if got := owner.line(); got != "430 MiB, then error 2; 0 of 450 MiB free" {
+				t.Error(got)
+			}
+			t.Logf("the owner had its memory after %v", time.Since(began).Round(time.Millisecond))
+			_ = liar.cmd.Wait()
+			if s := liar.cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGKILL {
+				t.Errorf("the liar ended by %v", liar.cmd.ProcessState)
+			}
+			if w := n.node().Watch; w.Ended != 1 {
+				t.Errorf("%+v", w)
+			}
+		})
 	}
 }
 

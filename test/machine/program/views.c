@@ -5,11 +5,13 @@
  *     take N    takes N bytes, and says the driver's code
  *     past N    the same, past whatever stands before the driver ($WEIR_PAST is its library)
  *     context   makes one more context, and says the code; that of before stays the current one
+ *     lie       when it is told to go out it writes into its cell that it has, and stays
  *     pids      the numbers of processes that NVML tells, in all its forms, and its own at the end
  *
  * usage: views [MIB]: takes so much first
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 
 #include "abi/cuda.h"
 #include "abi/nvml.h"
+#include "wire.h"
 
 static void check(int r, const char *what)
 {
@@ -54,6 +57,53 @@ static void past(size_t bytes)
 	if (driver != NULL)
 		*(void **)&alloc = dlsym(driver, "cuMemAlloc_v2");
 	printf("%d\n", alloc ? (int)alloc(&p, bytes) : -1);
+}
+
+/* Where the shim has mapped what it shares with the agent. */
+static void *find_shared(const char *name)
+{
+	char line[512];
+	unsigned long at = 0;
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+		if (strstr(line, name) != NULL && sscanf(line, "%lx-", &at) == 1)
+			break;
+	if (maps != NULL)
+		fclose(maps);
+	return (void *)at;
+}
+
+/* As soon as it is told to go out it says that it has. */
+static void *liar(void *arg)
+{
+	struct weir_cells *cells = arg;
+	const struct weir_rules *rules = find_shared("-rules");
+
+	while ((rules->place & 1) == 0)
+		usleep(1000);
+	for (int i = 0; i < WEIR_CELLS; i++) {
+		struct weir_cell *c = &cells->cell[i];
+		if (c->pid == (uint32_t)getpid() && c->device[0].charged != 0) {
+			c->device[0].swapped = (uint64_t)c->device[0].charged;
+			c->placed = (uint32_t)rules->place;
+		}
+	}
+	return NULL;
+}
+
+/* A capture that does not end keeps the shim from going out. */
+static void lie(void)
+{
+	struct weir_cells *cells = find_shared("-cells");
+	CUstream stream;
+	pthread_t thread;
+
+	CHECK(cuStreamCreate(&stream, 0));
+	CHECK(cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	if (cells == NULL || pthread_create(&thread, NULL, liar, cells) != 0)
+		exit(1);
+	puts("it will lie");
 }
 
 static void context(void)
@@ -120,6 +170,8 @@ int main(int argc, char **argv)
 			past(strtoull(line + 5, NULL, 10));
 		else if (strcmp(line, "context") == 0)
 			context();
+		else if (strcmp(line, "lie") == 0)
+			lie();
 		else if (strcmp(line, "pids") == 0)
 			pids();
 		else
