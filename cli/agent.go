@@ -75,10 +75,10 @@ weir top`,
 					return err
 				}
 			}
-			if o.Arena, err = arenaOf("--arena", arena); err != nil {
+			if o.Arena, err = memoryOf("--arena", arena); err != nil {
 				return err
 			}
-			if o.Context, err = arenaOf("--context-memory", contextMemory); err != nil {
+			if o.Context, err = memoryOf("--context-memory", contextMemory); err != nil {
 				return err
 			}
 			o.Dir = cmp.Or(o.Dir, s.agentDir())
@@ -98,7 +98,8 @@ weir top`,
 	f.StringVar(&o.Simulate, "simulate", "", "GPUs to simulate, as COUNTxMEMORY: 1x80GiB, or 2x80GiB,1x40GiB")
 	f.StringVar(&arena, "arena", "", "memory of this machine for jobs that are swapped out, such as 8GiB (default none)")
 	f.DurationVar(&o.Idle, "idle", 5*time.Second, "after how long without work a job's memory may be lent")
-	f.StringVar(&contextMemory, "context-memory", "", "what the driver takes of a GPU for a program's context, such as 512MiB (default: it is found out)")
+	f.StringVar(&contextMemory, "context-memory", "",
+		"what the driver takes of a GPU for a program's context, such as 512MiB (default: it is found out)")
 	f.StringVar(&o.Dir, "dir", "", "folder of the agent's sockets, and of what outlives it "+agentDirDefault)
 	f.StringVar(&o.Shim, "shim", "", "folder of the shim's libraries (default shim beside this program, then /usr/lib/weir/shim)")
 	f.StringVar(&o.Driver, "driver", "", "folder of the driver's libcuda.so.1 and libnvidia-ml.so.1 (default: where the loader finds them)")
@@ -164,8 +165,8 @@ func checkSimulated(flag, words string) error {
 	return nil
 }
 
-// arenaOf reads an amount of memory, such as 8GiB, in bytes; none is 0.
-func arenaOf(flag, words string) (uint64, error) {
+// memoryOf reads an amount of memory, such as 8GiB, in bytes; none is 0.
+func memoryOf(flag, words string) (uint64, error) {
 	if words == "" {
 		return 0, nil
 	}

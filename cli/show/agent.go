@@ -44,11 +44,13 @@ func (a Agent) Write(w io.Writer, p text.Palette) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	jobs := text.NewTable("JOB", "NAME", "PID", "GPU", "SHARE", "MODE", "POLICY", "MEMORY", "OVERHEAD", "LIMIT", "SWAPPED", "GPU TIME", "STATE", "AGE")
+	jobs := text.NewTable("JOB", "NAME", "PID", "GPU", "SHARE", "MODE", "POLICY",
+		"MEMORY", "OVERHEAD", "LIMIT", "SWAPPED", "GPU TIME", "STATE", "AGE")
 	for _, j := range a.Jobs {
 		for _, u := range j.Parts {
 			jobs.Add(j.ID, j.Name, strconv.Itoa(j.Leader), strconv.Itoa(u.Device), share(u.Compute), j.Mode, j.Policy,
-				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Overhead)), quantity.Bytes(int64(u.Limit)), quantity.Bytes(int64(u.Swapped)),
+				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Overhead)),
+				quantity.Bytes(int64(u.Limit)), quantity.Bytes(int64(u.Swapped)),
 				time.Duration(u.Held).Round(time.Millisecond).String(), state(j, u), quantity.Age(max(0, a.Now.Sub(j.Began))))
 		}
 	}

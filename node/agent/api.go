@@ -230,7 +230,8 @@ func (a *Agent) getNode(w http.ResponseWriter, _ *http.Request) {
 
 func (a *Agent) node() Node {
 	w := &a.watch
-	n := Node{Jobs: []Job{}, Watch: Watch{w.failed, w.failures, w.ended, w.beyond}, Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
+	n := Node{Jobs: []Job{}, Watch: Watch{w.failed, w.failures, w.ended, w.beyond},
+		Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
 	for i, d := range a.opts.Devices {
 		free := a.ledger.Free(i)
 		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute, a.watch.contexts[i].bytes, a.strangers(i)})
