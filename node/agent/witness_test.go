@@ -260,7 +260,7 @@ func TestWhatIsKeptIsNotLent(t *testing.T) {
 	w.state(agent.Out)
 	w.at = int64(clock())
 	w.say(witness.Processes{os.Getpid(): 710 * mib})
-	other, err := w.begin(agent.Request{Name: "b", Devices: 1, Memory: 600 * mib, Compute: 300, Mode: "fair", Policy: agent.Borrow})
+	other, err := w.begin(agent.Request{Name: "b", Devices: 1, Memory: 330 * mib, Compute: 300, Mode: "fair", Policy: agent.Borrow})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestWhatIsKeptIsNotLent(t *testing.T) {
 	mine.Placed.Store(1)
 	mine.Asleep.Store(1)
 	h.say(t, wire.Message{Kind: wire.Asleep})
-	time.Sleep(300 * time.Millisecond) // its arena is there by now
+	time.Sleep(2 * time.Second) // its arena is there by now
 	if h.rules.Place.Load() != 1 {
 		t.Error("the other came in on memory that is still there")
 	}
