@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/weir-gpu/weir/node/wire"
 )
@@ -78,7 +79,23 @@ func (a *Agent) learn(device int, bytes uint64) {
 	for _, j := range a.jobs {
 		if i := j.part(device); i >= 0 {
 			j.pages.Rules.Device[i].Context.Store(bytes)
+			a.promiseContext(j, i)
 		}
+	}
+}
+
+// promiseContext gives a job that borrows the promise of one context, if it was
+// begun before it was known what that takes, and if there is room for it.
+func (a *Agent) promiseContext(j *job, i int) {
+	p := &j.parts[i]
+	bytes := a.watch.contexts[p.Device].bytes
+	if !j.borrows() || !a.ledger.Promise(j.id, p.Device, bytes) {
+		return
+	}
+	p.Context = bytes
+	atomic.StoreUint64(&j.pages.Rules.Device[i].MemoryPromised, bytes)
+	if err := a.keep(j); err != nil {
+		a.log.Warn("a job's promise could not be written down", "job", j.id, "error", err)
 	}
 }
 

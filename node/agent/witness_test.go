@@ -242,6 +242,33 @@ func TestBorrowersArePromisedAContext(t *testing.T) {
 	}
 }
 
+// One that began before it was known what a context takes is promised it then,
+// as far as there is room.
+func TestBorrowersArePromisedWhatIsLearned(t *testing.T) {
+	w := newWitnessed(t, 2*gib, 0)
+	borrow := agent.Request{Name: "b", Devices: 1, Memory: 512 * mib, Compute: 300, Mode: "fair", Policy: agent.Borrow}
+	for range 2 {
+		if _, err := w.begin(borrow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.begin(agent.Request{Name: "a", Devices: 1, Memory: 600 * mib, Compute: 300, Mode: "fair"}); err != nil {
+		t.Fatal(err)
+	}
+	g := connect(t, w.node.dir+"/jobs/j3/weir.sock")
+	g.use.Contexts.Store(1)
+	for range 3 { // for the first the agent had asked before
+		w.say(witness.Processes{os.Getpid(): 300 * mib})
+	}
+	promised := uint64(0)
+	for _, job := range []string{"j1", "j2"} {
+		promised += connect(t, w.node.dir+"/jobs/"+job+"/weir.sock").rules.Device[0].MemoryPromised
+	}
+	if d := w.node.node().Devices[0]; promised != 300*mib || d.FreeMemory != gib-900*mib {
+		t.Errorf("%d MiB are promised, %d free", promised/mib, d.FreeMemory/mib)
+	}
+}
+
 // A job is not believed that it is out before the driver was asked, and nobody
 // comes in on what it keeps.
 func TestWhatIsKeptIsNotLent(t *testing.T) {

@@ -266,6 +266,19 @@ func (l *Ledger) GiveLent(id string, parts []Part) error {
 	return nil
 }
 
+// Promise makes what a holder was promised of a device beside what it was lent
+// as large as one context; it reports whether that is there.
+func (l *Ledger) Promise(id string, device int, context uint64) bool {
+	for i := range l.lent[id] {
+		p := &l.lent[id][i]
+		if p.Device == device && context > p.Context && context-p.Context <= l.Free(device).Memory {
+			p.Context = context
+			return true
+		}
+	}
+	return false
+}
+
 // Give takes over what a holder has by an earlier promise, as after a restart.
 func (l *Ledger) Give(id string, parts []Part) error {
 	if len(l.held[id]) > 0 {

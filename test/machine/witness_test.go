@@ -199,6 +199,30 @@ func TestALiarIsEnded(t *testing.T) {
 	}
 }
 
+// A borrower is promised its context, which stays when it goes out: all else of
+// the device can be promised to others, and they have it.
+func TestABorrowersContextStays(t *testing.T) {
+	n := newFolder(t, "1x512MiB")
+	n.arena, n.mib, n.stated = 512*mib, 50, 50*mib
+	n.start()
+	borrower := n.run(agent.Request{Memory: 300 * mib, Compute: 250, Mode: "fair", Policy: agent.Borrow}, "views", "200")
+	if got := borrower.line(); got != "ready" {
+		t.Fatal(got)
+	}
+	borrower.views(50*mib, 300*mib)
+	borrower.expect("context", "2") // it is promised one
+	owner := n.run(agent.Request{Memory: 462 * mib, Compute: 250, Mode: "fair"}, "hold", "4")
+	if got := owner.line(); got != "412 MiB, then error 2; 0 of 462 MiB free" {
+		t.Error(got)
+	}
+	n.becomes("views", agent.Out)
+	owner.input.Close()
+	borrower.expect("take 1", "0")
+	if w := n.node().Watch; w.Ended+w.Beyond != 0 {
+		t.Errorf("%+v", w)
+	}
+}
+
 // Who has more than its limit is counted, and goes on.
 func TestPastTheShim(t *testing.T) {
 	n := newFolder(t, "1x1GiB")
