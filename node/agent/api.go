@@ -39,14 +39,6 @@ type Node struct {
 	Watch   Watch    `json:"watch"`
 }
 
-// Watch is what came of looking at what the driver says of processes.
-type Watch struct {
-	Blind    bool  `json:"blind,omitempty"` // the driver does not say
-	Failures int64 `json:"failures"`        // times that it did not
-	Ended    int64 `json:"ended"`           // processes that were ended: they kept memory that they said was out
-	Beyond   int64 `json:"beyond"`          // times that a job had more than its limit
-}
-
 // Arena is the memory of the host into which jobs are swapped, in bytes, and how
 // fast that was measured to be, in bytes a second; 0 as long as it was not.
 type Arena struct {
@@ -64,14 +56,6 @@ type Device struct {
 
 	Context   uint64     `json:"context,omitempty"`   // bytes that the driver takes for a context, as far as is known
 	Strangers []Stranger `json:"strangers,omitempty"` // processes of no job that have memory of it
-}
-
-// strange is what all strangers have of it.
-func (d Device) strange() (sum uint64) {
-	for _, s := range d.Strangers {
-		sum += s.Bytes
-	}
-	return sum
 }
 
 // Job is one job and what it uses.

@@ -45,6 +45,22 @@ type Stranger struct {
 	known bool // it was spoken of
 }
 
+// Watch is what came of looking at what the driver says of processes.
+type Watch struct {
+	Blind    bool  `json:"blind,omitempty"` // the driver does not say
+	Failures int64 `json:"failures"`        // times that it did not
+	Ended    int64 `json:"ended"`           // processes that were ended: they kept memory that they said was out
+	Beyond   int64 `json:"beyond"`          // times that a job had more than its limit
+}
+
+// strange is what all strangers have of it.
+func (d Device) strange() (sum uint64) {
+	for _, s := range d.Strangers {
+		sum += s.Bytes
+	}
+	return sum
+}
+
 // watch is what the agent knows by the driver's word.
 type watch struct {
 	at        int64 // of the last look
