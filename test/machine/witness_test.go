@@ -101,6 +101,35 @@ func TestContextsAreMeasured(t *testing.T) {
 	p.expect("context", "2")
 }
 
+// An agent that comes back knows what a context takes, and nobody has a byte
+// more while it finds out what each really has.
+func TestContextsOutliveTheAgent(t *testing.T) {
+	n := newFolder(t, "1x2GiB")
+	n.mib = 100
+	n.start()
+	p := n.run(agent.Request{Memory: 256 * mib, Compute: 250, Mode: "fair"}, "views")
+	if got := p.line(); got != "ready" {
+		t.Fatal(got)
+	}
+	n.learned(100 * mib)
+	p.expect(fmt.Sprint("take ", 156*mib), "0")
+	for range 3 {
+		n.stop()
+		p.expect("take 1", "2")
+		n.start()
+		for end := time.Now().Add(700 * time.Millisecond); time.Now().Before(end); {
+			p.expect("take 1", "2")
+		}
+		p.views(0, 256*mib)
+		n.eventually("the agent knows", func() error {
+			if u := n.job("views").Parts[0]; u.Used != 256*mib || u.Measured != 256*mib {
+				return fmt.Errorf("%+v", u)
+			}
+			return nil
+		})
+	}
+}
+
 // A program in no container of ours is shown, and is not in any's list of
 // processes; each job sees its own.
 func TestWhoSeesWhom(t *testing.T) {
