@@ -120,7 +120,7 @@ kill: ## Kill the scheduler 20 times, and the API server, while 2,000 pods are p
 # Each target, as its package and its name. FUZZTIME is for each of them.
 FUZZTIME ?= 60s
 FUZZ := sched/scenario:FuzzParse api/v1alpha1:FuzzGPU sim/openb:FuzzRead cli/quantity:FuzzParse \
-	kube/ask:FuzzShareWords kube/workload:FuzzParse kube/plan:FuzzRead kube/admit:FuzzHandler
+	kube/ask:FuzzShareWords kube/workload:FuzzParse kube/plan:FuzzRead kube/admit:FuzzHandler node/witness:FuzzRead
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZTIME each (default 60s)

@@ -30,6 +30,7 @@ type AgentOptions struct {
 	Metrics  string // address of /metrics; "" for none
 	Arena    uint64 // bytes of this machine's memory into which jobs may be swapped
 	Idle     time.Duration
+	Context  uint64 // bytes that the driver takes for a context; 0: it is found out
 	Logger   *slog.Logger
 
 	Cluster *rest.Config // of the cluster that this machine is a node of; nil for none
@@ -41,7 +42,7 @@ type AgentOptions struct {
 
 func (s *session) agent() *cobra.Command {
 	var o AgentOptions
-	var logFormat, logLevel, arena string
+	var logFormat, logLevel, arena, contextMemory string
 	var kubernetes bool
 	c := &cobra.Command{
 		Use:   "agent",
@@ -74,7 +75,10 @@ weir top`,
 					return err
 				}
 			}
-			if o.Arena, err = arenaOf("--arena", arena); err != nil {
+			if o.Arena, err = memoryOf("--arena", arena); err != nil {
+				return err
+			}
+			if o.Context, err = memoryOf("--context-memory", contextMemory); err != nil {
 				return err
 			}
 			o.Dir = cmp.Or(o.Dir, s.agentDir())
@@ -94,6 +98,8 @@ weir top`,
 	f.StringVar(&o.Simulate, "simulate", "", "GPUs to simulate, as COUNTxMEMORY: 1x80GiB, or 2x80GiB,1x40GiB")
 	f.StringVar(&arena, "arena", "", "memory of this machine for jobs that are swapped out, such as 8GiB (default none)")
 	f.DurationVar(&o.Idle, "idle", 5*time.Second, "after how long without work a job's memory may be lent")
+	f.StringVar(&contextMemory, "context-memory", "",
+		"what the driver takes of a GPU for a program's context, such as 512MiB (default: it is found out)")
 	f.StringVar(&o.Dir, "dir", "", "folder of the agent's sockets, and of what outlives it "+agentDirDefault)
 	f.StringVar(&o.Shim, "shim", "", "folder of the shim's libraries (default shim beside this program, then /usr/lib/weir/shim)")
 	f.StringVar(&o.Driver, "driver", "", "folder of the driver's libcuda.so.1 and libnvidia-ml.so.1 (default: where the loader finds them)")
@@ -159,8 +165,8 @@ func checkSimulated(flag, words string) error {
 	return nil
 }
 
-// arenaOf reads the memory of an arena, such as 8GiB, in bytes.
-func arenaOf(flag, words string) (uint64, error) {
+// memoryOf reads an amount of memory, such as 8GiB, in bytes; none is 0.
+func memoryOf(flag, words string) (uint64, error) {
 	if words == "" {
 		return 0, nil
 	}

@@ -122,7 +122,7 @@ func (o *UpOptions) check(changed func(string) bool) error {
 	if err := checkSimulated("--real-gpus", o.RealGPUs); err != nil {
 		return err
 	}
-	if _, err := arenaOf("--real-arena", o.RealArena); err != nil {
+	if _, err := memoryOf("--real-arena", o.RealArena); err != nil {
 		return err
 	}
 	for _, flag := range []string{"nodes", "gpus", "model", "real-node"} {

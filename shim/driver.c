@@ -1,4 +1,4 @@
-/* The wrapped calls that are neither memory nor launches: beginning, finding functions, contexts, streams. */
+/* The wrapped calls that are neither memory nor launches: beginning, finding functions, streams. */
 #include <string.h>
 
 #include "memory.h"
@@ -71,88 +71,6 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **fn, int version, cuuint6
 	if (r == CUDA_SUCCESS && fn != NULL)
 		put_ours(symbol, version, fn);
 	return r;
-}
-
-/* Destroys a context by `call`, with all that is in it, and while the mover is not in it. */
-#define DESTROY(ctx, call, gone) \
-	({ \
-		struct self *destroy_self = holder(); \
-		CUcontext destroy_ctx = (ctx); \
-		if (destroy_self != NULL && destroy_ctx != NULL) { \
-			queue_freeze(&destroy_self->queue, destroy_ctx); \
-			pthread_mutex_lock(&destroy_self->swap.moving); \
-			pthread_mutex_lock(&destroy_self->regions.lock); \
-		} \
-		CUresult destroy_result = (call); \
-		if (destroy_self != NULL && destroy_ctx != NULL) { \
-			bool destroy_gone = destroy_result == CUDA_SUCCESS && (gone); \
-			if (destroy_gone) \
-				regions_context_gone(destroy_self, destroy_ctx); \
-			pthread_mutex_unlock(&destroy_self->regions.lock); \
-			pthread_mutex_unlock(&destroy_self->swap.moving); \
-			queue_thaw(&destroy_self->queue, destroy_ctx, destroy_gone); \
-			if (destroy_gone) \
-				memory_context_gone(destroy_self, destroy_ctx); \
-		} \
-		destroy_result; \
-	})
-
-CUresult cuCtxDestroy(CUcontext ctx)
-{
-	return DESTROY(ctx, REAL(cuCtxDestroy, ctx), true);
-}
-
-CUresult cuCtxDestroy_v2(CUcontext ctx)
-{
-	return DESTROY(ctx, REAL(cuCtxDestroy_v2, ctx), true);
-}
-
-CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice device)
-{
-	CUresult r = REAL(cuDevicePrimaryCtxRetain, ctx, device);
-	struct self *self = holder();
-
-	if (self != NULL && r == CUDA_SUCCESS) {
-		struct entry e = {.key = (uint64_t)device + 1, .owner = (uint64_t)(uintptr_t)*ctx, .count = 1};
-		table_put(&self->primaries, e);
-	}
-	return r;
-}
-
-static CUcontext primary(CUdevice device)
-{
-	struct self *self = holder();
-	struct entry e;
-	if (self == NULL || !table_get(&self->primaries, (uint64_t)device + 1, &e))
-		return NULL;
-	return (CUcontext)(uintptr_t)e.owner;
-}
-
-static bool primary_gone(CUdevice device)
-{
-	unsigned int flags;
-	int active = 1;
-	return REAL(cuDevicePrimaryCtxGetState, device, &flags, &active) == CUDA_SUCCESS && !active;
-}
-
-CUresult cuDevicePrimaryCtxRelease(CUdevice device)
-{
-	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxRelease, device), primary_gone(device));
-}
-
-CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
-{
-	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxRelease_v2, device), primary_gone(device));
-}
-
-CUresult cuDevicePrimaryCtxReset(CUdevice device)
-{
-	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxReset, device), true);
-}
-
-CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
-{
-	return DESTROY(primary(device), REAL(cuDevicePrimaryCtxReset_v2, device), true);
 }
 
 static void before_destroy(CUstream stream)

@@ -3,13 +3,18 @@
 
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 /* How long a wish of another process may stand before it is counted as a charge: its process
  * was stopped, or killed while no agent lives to notice. */
 #define PATIENCE 2000000000ull
 
+/* What is reserved: memory that stays where it is, such as can be swapped, or that of a context. */
+enum kind { FIXED, SWAPPABLE, CONTEXT };
+
 struct tally {
-	uint64_t charged;	 /* of all cells */
+	uint64_t charged;	 /* of all cells, and what the driver takes for them beyond that */
+	uint64_t beyond;	 /* of that: what no cell charges */
 	uint64_t before, behind; /* wishes in cells before and behind our own */
 	uint64_t print;		 /* of all single charges: it tells a sum of one moment from one that moved meanwhile */
 };
@@ -36,15 +41,18 @@ static struct weir_use *own(struct ledger *l, uint32_t device)
 /* A wish is read before the charge that it becomes: it is seen as one or as both, never as neither. */
 static struct tally count(struct ledger *l, uint32_t device)
 {
-	struct tally t = {0};
+	uint64_t unseen = atomic_load(&l->rules->device[device].unseen);
+	struct tally t = {.charged = unseen, .beyond = unseen};
 
 	for (uint32_t i = 0; i < WEIR_CELLS; i++) {
 		if (!atomic_load(&l->rules->live[i]) && i != l->cell)
 			continue;
 		struct weir_use *use = &l->cells->cell[i].device[device];
 		uint64_t wanted = i == l->cell ? 0 : atomic_load(&use->wanted);
-		uint64_t charged = atomic_load(&use->charged);
+		uint64_t beyond = weir_beyond(l->rules, l->cells, device, i);
+		uint64_t charged = add(atomic_load(&use->charged), beyond);
 		t.charged = add(t.charged, charged);
+		t.beyond = add(t.beyond, beyond);
 		t.print = t.print * 1099511628211ull + charged + i;
 		if (i < l->cell)
 			t.before = add(t.before, wanted);
@@ -60,17 +68,31 @@ static void pause_for_others(unsigned int round)
 	nanosleep(&t, NULL);
 }
 
-static uint64_t most(const struct ledger *l, uint32_t device, bool swappable)
+/* What is charged or swapped is not what it was, or will not be. */
+static void changed(struct ledger *l)
+{
+	atomic_fetch_add(&l->cells->cell[l->cell].changes, 1);
+}
+
+static uint64_t most(const struct ledger *l, uint32_t device, enum kind kind)
 {
 	const struct weir_rule *rule = &l->rules->device[device];
 	uint64_t limit = atomic_load(&rule->memory_limit);
 
-	if (swappable || !(l->rules->flags & WEIR_SWAPPABLE) || rule->memory_promised > limit)
+	if (kind != FIXED || !(l->rules->flags & WEIR_SWAPPABLE) || rule->memory_promised > limit)
 		return limit;
 	return rule->memory_promised;
 }
 
-static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swappable)
+/* What contexts may have in all: where memory can be swapped, what was promised, as they cannot. */
+static uint64_t most_beyond(const struct ledger *l, uint32_t device, enum kind kind)
+{
+	if (kind != CONTEXT || !(l->rules->flags & WEIR_SWAPPABLE))
+		return UINT64_MAX;
+	return l->rules->device[device].memory_promised;
+}
+
+static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, enum kind kind)
 {
 	pthread_mutex_lock(&l->lock);
 	struct weir_use *use = own(l, device);
@@ -79,14 +101,15 @@ static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swap
 
 	for (unsigned int round = 0;; round++) {
 		atomic_store(&use->wanted, bytes);
-		uint64_t limit = most(l, device, swappable);
+		uint64_t limit = most(l, device, kind), beyond = most_beyond(l, device, kind);
 		if (bytes > limit)
 			break;
 		struct tally t = count(l, device);
-		fits = add(add(t.charged, bytes), add(t.before, t.behind)) <= limit;
+		uint64_t wishes = add(bytes, add(t.before, t.behind));
+		fits = add(t.charged, wishes) <= limit && add(t.beyond, wishes) <= beyond;
 		if (fits)
 			break;
-		if (add(t.charged, bytes) > limit) {
+		if (add(t.charged, bytes) > limit || add(t.beyond, bytes) > beyond) {
 			/* Nobody's wish is to blame. Bytes that moved from one cell to another
 			 * while they were added up may be in the sum twice. */
 			if (count(l, device).print == t.print)
@@ -104,7 +127,10 @@ static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swap
 			pause_for_others(round);
 		while (t.before != 0 && count(l, device).before == t.before && now() - since <= PATIENCE);
 	}
-	if (fits)
+	changed(l);
+	if (fits && kind == CONTEXT)
+		atomic_fetch_add(&use->contexts, 1);
+	else if (fits)
 		atomic_fetch_add(&use->charged, bytes);
 	atomic_store(&use->wanted, 0);
 	pthread_mutex_unlock(&l->lock);
@@ -113,17 +139,33 @@ static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swap
 
 bool ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
 {
-	return reserve(l, device, bytes, false);
+	return reserve(l, device, bytes, FIXED);
 }
 
 bool ledger_reserve_swappable(struct ledger *l, uint32_t device, uint64_t bytes)
 {
-	return reserve(l, device, bytes, true);
+	return reserve(l, device, bytes, SWAPPABLE);
+}
+
+bool ledger_reserve_context(struct ledger *l, uint32_t device)
+{
+	return reserve(l, device, atomic_load(&l->rules->device[device].context_bytes), CONTEXT);
+}
+
+void ledger_release_context(struct ledger *l, uint32_t device)
+{
+	pthread_mutex_lock(&l->lock);
+	_Atomic uint32_t *contexts = &own(l, device)->contexts;
+	changed(l);
+	if (atomic_load(contexts) > 0)
+		atomic_fetch_sub(contexts, 1);
+	pthread_mutex_unlock(&l->lock);
 }
 
 void ledger_force(struct ledger *l, uint32_t device, uint64_t bytes)
 {
 	pthread_mutex_lock(&l->lock);
+	changed(l);
 	atomic_fetch_add(&own(l, device)->charged, bytes);
 	pthread_mutex_unlock(&l->lock);
 }
@@ -133,6 +175,7 @@ void ledger_release(struct ledger *l, uint32_t device, uint64_t bytes)
 	pthread_mutex_lock(&l->lock);
 	struct weir_use *use = own(l, device);
 	uint64_t charged = atomic_load(&use->charged);
+	changed(l);
 	/* This process alone writes the word, but for whoever of the container writes what it likes. */
 	atomic_store(&use->charged, charged > bytes ? charged - bytes : 0);
 	pthread_mutex_unlock(&l->lock);
@@ -141,6 +184,7 @@ void ledger_release(struct ledger *l, uint32_t device, uint64_t bytes)
 void ledger_swap(struct ledger *l, uint32_t device, int64_t swappable, int64_t swapped)
 {
 	pthread_mutex_lock(&l->lock);
+	changed(l);
 	atomic_fetch_add(&own(l, device)->swappable, (uint64_t)swappable);
 	atomic_fetch_add(&own(l, device)->swapped, (uint64_t)swapped);
 	pthread_mutex_unlock(&l->lock);
@@ -156,7 +200,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 			break;
 		t = next;
 	}
-	uint64_t limit = most(l, device, true);
+	uint64_t limit = most(l, device, SWAPPABLE);
 	pthread_mutex_unlock(&l->lock);
 	return t.charged < limit ? t.charged : limit;
 }
@@ -164,7 +208,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 uint64_t ledger_limit(struct ledger *l, uint32_t device)
 {
 	pthread_mutex_lock(&l->lock);
-	uint64_t limit = most(l, device, true);
+	uint64_t limit = most(l, device, SWAPPABLE);
 	pthread_mutex_unlock(&l->lock);
 	return limit;
 }
@@ -177,6 +221,7 @@ void ledger_move(struct ledger *l, const struct weir_rules *rules, struct weir_c
 		if (from == to)
 			continue;
 		atomic_store(&to->charged, atomic_load(&from->charged));
+		atomic_store(&to->contexts, atomic_load(&from->contexts));
 		atomic_store(&to->launches, atomic_load(&from->launches));
 		atomic_store(&to->busy, atomic_load(&from->busy));
 		atomic_store(&to->swappable, atomic_load(&from->swappable));
@@ -185,5 +230,7 @@ void ledger_move(struct ledger *l, const struct weir_rules *rules, struct weir_c
 	l->rules = rules;
 	l->cells = cells;
 	l->cell = cell;
+	atomic_store(&cells->cell[cell].pid, (uint32_t)getpid());
+	changed(l);
 	pthread_mutex_unlock(&l->lock);
 }

@@ -23,6 +23,11 @@ struct ledger {
 bool ledger_reserve(struct ledger *ledger, uint32_t device, uint64_t bytes);
 bool ledger_reserve_swappable(struct ledger *ledger, uint32_t device, uint64_t bytes);
 
+/* Takes what a context is expected to take; gives it back when there is one less. What it really takes is measured by
+ * the agent, and is in all sums from then on. */
+bool ledger_reserve_context(struct ledger *ledger, uint32_t device);
+void ledger_release_context(struct ledger *ledger, uint32_t device);
+
 /* Takes the bytes unasked: the driver has them already, and nothing can be undone. */
 void ledger_force(struct ledger *ledger, uint32_t device, uint64_t bytes);
 

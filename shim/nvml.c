@@ -1,11 +1,14 @@
-/* The shadow of NVML: memory as the ledger has it. Everything else is the real library's. */
+/* The shadow of NVML: memory as the ledger has it. Processes are in processes.c; everything else is the real library's. */
 #include "abi/nvml.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "nvml.h"
 #include "self.h"
+
+static void *library;
 
 static struct {
 	__typeof__(nvmlDeviceGetMemoryInfo) *memory;
@@ -26,7 +29,7 @@ __attribute__((constructor)) static void find_all(void)
 	const char *slash = strrchr(us.dli_fname, '/');
 	int folder = slash ? (int)(slash - us.dli_fname) : 1;
 	snprintf(path, sizeof path, "%.*s/driver/libnvidia-ml.so.1", folder, slash ? us.dli_fname : ".");
-	void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 	if (library == NULL) {
 		self_complain("NVML is not beside the shim: %s", dlerror());
 		return;
@@ -36,6 +39,11 @@ __attribute__((constructor)) static void find_all(void)
 	*(void **)&nvml.uuid = dlsym(library, "nvmlDeviceGetUUID");
 	*(void **)&nvml.index = dlsym(library, "nvmlDeviceGetIndex");
 	*(void **)&nvml.by_index = dlsym(library, "nvmlDeviceGetHandleByIndex_v2");
+}
+
+void *nvml_real(const char *name)
+{
+	return library != NULL ? dlsym(library, name) : NULL;
 }
 
 /* "GPU-" and 32 hexadecimal digits with dashes between. */

@@ -88,6 +88,10 @@ CUresult cuMemsetD2D32Async_ptsz(CUdeviceptr dst, size_t pitch, unsigned int val
 	X(cuGraphInstantiateWithParams_ptsz) \
 	X(cuGraphUpload) \
 	X(cuGraphUpload_ptsz) \
+	X(cuCtxCreate) \
+	X(cuCtxCreate_v2) \
+	X(cuCtxCreate_v3) \
+	X(cuCtxCreate_v4) \
 	X(cuCtxDestroy) \
 	X(cuCtxDestroy_v2) \
 	X(cuDevicePrimaryCtxRetain) \

@@ -50,8 +50,9 @@ struct self {
 	pthread_mutex_t ticking; /* held while the helper thread is at the driver */
 	struct ledger ledger;
 	/* What the process has: by address, by address from memory pools, physical allocations by handle, where
-	 * these are mapped, what graphs take, and the primary contexts by device. */
-	struct table allocations, asyncs, handles, mappings, graphs, primaries;
+	 * these are mapped, what graphs take, contexts, and the primary ones by device. */
+	struct table allocations, asyncs, handles, mappings, graphs, contexts, primaries;
+	pthread_mutex_t making; /* of contexts, and their end */
 	struct pools pools;
 	struct gate gate[WEIR_DEVICES];
 	struct queue queue;

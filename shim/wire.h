@@ -15,10 +15,11 @@
 #ifndef WEIR_WIRE_H
 #define WEIR_WIRE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define WEIR_MAGIC 0x52494557u /* "WEIR" */
-#define WEIR_VERSION 2u
+#define WEIR_VERSION 3u
 #define WEIR_DEVICES 16
 #define WEIR_CELLS 256
 
@@ -53,7 +54,11 @@ struct weir_rule {
 	uint8_t uuid[16];
 	/* Where memory can be swapped: such as cannot is taken only while all together is within this. */
 	uint64_t memory_promised;
-	uint64_t reserved[6];
+	/* What the driver takes for a context, as long as it was not measured what it took for one. */
+	_Atomic uint64_t context_bytes;
+	/* What processes of the container have that have no cell: the driver says so. */
+	_Atomic uint64_t unseen;
+	uint64_t reserved[4];
 };
 
 /* What a container is told of its memory: flags of weir_rules. */
@@ -71,7 +76,13 @@ struct weir_rules {
 	uint64_t reserved[4];
 	struct weir_rule device[WEIR_DEVICES];
 	_Atomic uint8_t live[WEIR_CELLS]; /* cells that count: those of processes that have not ended */
+	_Atomic uint32_t pid[WEIR_CELLS]; /* of these, as the driver numbers them; 0: nobody's */
+	/* What a process has of a device beyond what its cell charges, by the driver's word: the number of its contexts
+	 * when that was seen in the upper bits, the bytes in the others. weir_beyond reads it. */
+	_Atomic uint64_t beyond[WEIR_DEVICES][WEIR_CELLS];
 };
+
+#define WEIR_BEYOND_BITS 56
 
 #define WEIR_DEAD_AFTER 2000000000ull
 
@@ -87,7 +98,7 @@ struct weir_use {
 	 * stands: so an agent ends a lease by moving the gate, and reads ended after that. */
 	_Atomic uint32_t ended;
 	_Atomic uint32_t hungry;   /* it waits for a lease */
-	uint32_t reserved;
+	_Atomic uint32_t contexts; /* that it has there */
 	_Atomic uint64_t swappable; /* of charged: what can be swapped out */
 	_Atomic uint64_t swapped;   /* of that: what is with the host, and takes nothing of the device */
 };
@@ -96,12 +107,35 @@ struct weir_cell {
 	struct weir_use device[WEIR_DEVICES];
 	_Atomic uint32_t placed; /* the last place of the rules that all of its memory has reached */
 	_Atomic uint32_t asleep; /* it waits for its memory */
-	uint64_t reserved[7];
+	/* It grows with each change of what is charged or swapped: who finds it the same before and after something else
+	 * knows that nothing was changed meanwhile. */
+	_Atomic uint32_t changes;
+	_Atomic uint32_t pid; /* as the process itself knows it */
+	uint64_t reserved[6];
 };
 
 struct weir_cells {
 	struct weir_cell cell[WEIR_CELLS];
 };
+
+/*
+ * What the driver takes of a device for a process beyond what its cell charges:
+ * contexts, modules, what it rounds up. It is what was measured, and what is
+ * expected of the contexts that were made since.
+ */
+static inline uint64_t weir_beyond(const struct weir_rules *rules, const struct weir_cells *cells, uint32_t device,
+				   uint32_t cell)
+{
+	uint64_t word = atomic_load(&rules->beyond[device][cell]), bytes = word & ((1ull << WEIR_BEYOND_BITS) - 1);
+	uint64_t then = word >> WEIR_BEYOND_BITS, each = atomic_load(&rules->device[device].context_bytes), more;
+	uint64_t contexts = atomic_load(&cells->cell[cell].device[device].contexts);
+
+	if (contexts < then)
+		return bytes > (then - contexts) * each ? bytes - (then - contexts) * each : 0;
+	if (__builtin_mul_overflow(contexts - then, each, &more) || __builtin_add_overflow(bytes, more, &bytes))
+		return UINT64_MAX;
+	return bytes;
+}
 
 /*
  * The arena of a container: memory of the host, taken and touched by the agent

@@ -30,6 +30,14 @@ func (a Agent) Write(w io.Writer, p text.Palette) error {
 	if err := devices.Write(w, p); err != nil {
 		return err
 	}
+	for i, d := range a.Devices {
+		for _, s := range d.Strangers {
+			fmt.Fprintf(w, "\nGPU %d: process %d is of no job, and has %s\n", i, s.PID, quantity.Bytes(int64(s.Bytes)))
+		}
+	}
+	if a.Watch.Blind {
+		fmt.Fprintln(w, "\nThe driver does not say what processes have: they are believed")
+	}
 	if a.Arena.Memory > 0 {
 		fmt.Fprintf(w, "\nArena: %s of %s left%s\n", quantity.Bytes(int64(a.Arena.Free)),
 			quantity.Bytes(int64(a.Arena.Memory)), speeds(a.Arena))
@@ -39,11 +47,13 @@ func (a Agent) Write(w io.Writer, p text.Palette) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	jobs := text.NewTable("JOB", "NAME", "PID", "GPU", "SHARE", "MODE", "POLICY", "MEMORY", "LIMIT", "SWAPPED", "GPU TIME", "STATE", "AGE")
+	jobs := text.NewTable("JOB", "NAME", "PID", "GPU", "SHARE", "MODE", "POLICY",
+		"MEMORY", "OVERHEAD", "LIMIT", "SWAPPED", "GPU TIME", "STATE", "AGE")
 	for _, j := range a.Jobs {
 		for _, u := range j.Parts {
 			jobs.Add(j.ID, j.Name, strconv.Itoa(j.Leader), strconv.Itoa(u.Device), share(u.Compute), j.Mode, j.Policy,
-				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Limit)), quantity.Bytes(int64(u.Swapped)),
+				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Overhead)),
+				quantity.Bytes(int64(u.Limit)), quantity.Bytes(int64(u.Swapped)),
 				time.Duration(u.Held).Round(time.Millisecond).String(), state(j, u), quantity.Age(max(0, a.Now.Sub(j.Began))))
 		}
 	}

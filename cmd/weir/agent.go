@@ -22,6 +22,7 @@ import (
 	"github.com/weir-gpu/weir/node/health"
 	"github.com/weir-gpu/weir/node/library"
 	ledger "github.com/weir-gpu/weir/node/parts"
+	"github.com/weir-gpu/weir/node/witness"
 )
 
 // lookEvery is how often the driver is asked for its devices.
@@ -55,8 +56,10 @@ func share(ctx context.Context, o cli.AgentOptions) error {
 	if err != nil {
 		return err
 	}
+	watching := witness.New(filepath.Join(shim, "probe"), filepath.Join(driver, "libnvidia-ml.so.1"), 10*time.Second,
+		pairs(env)...)
 	a, err := agent.New(agent.Options{Dir: o.Dir, Devices: devices, Env: env, Logger: o.Logger,
-		Arena: o.Arena, IdleMemory: o.Idle, Look: look, LookEvery: lookEvery})
+		Arena: o.Arena, IdleMemory: o.Idle, Look: look, LookEvery: lookEvery, Witness: watching.Look, Context: o.Context})
 	if err != nil {
 		return err
 	}

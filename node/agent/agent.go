@@ -24,6 +24,7 @@ import (
 
 	"github.com/weir-gpu/weir/node/arbiter"
 	"github.com/weir-gpu/weir/node/parts"
+	"github.com/weir-gpu/weir/node/witness"
 )
 
 // Options are what an agent is made of.
@@ -37,11 +38,19 @@ type Options struct {
 	Arena      uint64        // bytes of the host into which jobs may be swapped
 	IdleMemory time.Duration // how long a job does nothing until its memory is lent; 5 s where it is 0
 	LeastStay  time.Duration // how long one that borrows is left alone by its equals; 5 s where it is 0
-	// Look asks the driver which devices there are now, every LookEvery: of one
-	// that is lost nobody is given any more. Nil: they are taken to be well.
+	ComeBack   time.Duration // how long processes of an agent before are waited for; 5 s where it is 0
+
+	// Look asks the driver which devices there are now, every LookEvery: of one that is lost nobody is given any more.
+	// Nil: they are taken to be well.
 	Look      func(context.Context) ([]parts.Device, error)
 	LookEvery time.Duration
-	ComeBack  time.Duration // how long processes of an agent before are waited for; 5 s where it is 0
+
+	// Witness asks the driver what processes have of its devices; nil where nobody does, and what they say
+	// themselves is believed. It is called from one goroutine, which it may keep waiting.
+	Witness      func(context.Context) (witness.Look, error) `json:"-"`
+	WitnessEvery time.Duration                               // the pause between two looks; 1 s where it is 0
+
+	Context uint64 // bytes that the driver takes for a context; 0: it is learned
 }
 
 const (
@@ -70,6 +79,7 @@ type Agent struct {
 	speed  [2]float64    // bytes in a second: into the device, and out of it
 	// lending says that the place of jobs' memory may change.
 	lending bool
+	watch   watch
 }
 
 // New returns an agent that has not begun.
@@ -81,17 +91,17 @@ func New(opts Options) (*Agent, error) {
 		opts.Leases = arbiter.Usual
 	}
 	opts.IdleMemory, opts.LeastStay = cmp.Or(opts.IdleMemory, idleMemory), cmp.Or(opts.LeastStay, leastStay)
-	opts.ComeBack = cmp.Or(opts.ComeBack, comeBack)
+	opts.ComeBack, opts.WitnessEvery = cmp.Or(opts.ComeBack, comeBack), cmp.Or(opts.WitnessEvery, lookEvery)
 	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64),
 		ledger: parts.New(opts.Devices), jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour),
-		ready: make(chan struct{}), over: make(chan struct{})}
+		ready: make(chan struct{}), over: make(chan struct{}), watch: newWatch(len(opts.Devices))}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}
 	if err := os.MkdirAll(filepath.Join(opts.Dir, "jobs"), 0o755); err != nil {
 		return nil, err
 	}
-	return a, own(opts.Dir)
+	return a, errors.Join(own(opts.Dir), a.readContexts())
 }
 
 // own refuses a folder that somebody else may change: it holds the sockets.
@@ -139,6 +149,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}()
 	if a.opts.Look != nil {
 		go a.lookAfterDevices(ctx)
+	}
+	if a.opts.Witness != nil {
+		go a.lookAfter(ctx)
 	}
 	beats := time.NewTicker(beat)
 	defer beats.Stop()

@@ -36,6 +36,7 @@ type Node struct {
 	Devices []Device `json:"devices"`
 	Jobs    []Job    `json:"jobs"`
 	Arena   Arena    `json:"arena"`
+	Watch   Watch    `json:"watch"`
 }
 
 // Arena is the memory of the host into which jobs are swapped, in bytes, and how
@@ -53,6 +54,9 @@ type Device struct {
 	FreeMemory  uint64 `json:"freeMemory"`
 	FreeCompute int64  `json:"freeCompute"`
 	Lost        bool   `json:"lost,omitempty"` // the driver does not know it any more
+
+	Context   uint64     `json:"context,omitempty"`   // bytes that the driver takes for a context, as far as is known
+	Strangers []Stranger `json:"strangers,omitempty"` // processes of no job that have memory of it
 }
 
 // Job is one job and what it uses.
@@ -80,9 +84,11 @@ type Job struct {
 // Use is what a job has of one device and does with it. Times are nanoseconds.
 type Use struct {
 	parts.Part
-	Limit    uint64 `json:"limit"`   // bytes that it may have now: what was promised, or more that others leave
-	Used     uint64 `json:"used"`    // bytes
-	Swapped  uint64 `json:"swapped"` // of these: with the host
+	Limit    uint64 `json:"limit"`    // bytes that it may have now: what was promised, or more that others leave
+	Used     uint64 `json:"used"`     // bytes, with what the driver takes beyond what was asked for
+	Overhead uint64 `json:"overhead"` // that
+	Measured uint64 `json:"measured"` // bytes, by the driver's word when it was last asked; 0 where it cannot say
+	Swapped  uint64 `json:"swapped"`  // of these: with the host
 	Launches uint64 `json:"launches"`
 	Busy     uint64 `json:"busy"` // with work on the device, by its processes' own word
 	Held     int64  `json:"held"` // by leases
@@ -153,8 +159,9 @@ func (a *Agent) postJob(w http.ResponseWriter, req *http.Request) {
 	}
 	var little *parts.TooLittleError
 	var arena *NoArenaError
+	var context *parts.NoContextError
 	switch {
-	case errors.As(err, &little), errors.As(err, &arena) && arena.All >= arena.Need:
+	case errors.As(err, &little), errors.As(err, &context), errors.As(err, &arena) && arena.All >= arena.Need:
 		refuse(w, http.StatusConflict, err)
 	case err != nil:
 		refuse(w, http.StatusBadRequest, err)
@@ -207,10 +214,12 @@ func (a *Agent) getNode(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *Agent) node() Node {
-	n := Node{Jobs: []Job{}, Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
+	w := &a.watch
+	n := Node{Jobs: []Job{}, Watch: Watch{w.failed, w.failures, w.ended, w.beyond},
+		Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
 	for i, d := range a.opts.Devices {
 		free := a.ledger.Free(i)
-		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute, a.ledger.Lost(i)})
+		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute, a.ledger.Lost(i), a.watch.contexts[i].bytes, a.strangers(i)})
 	}
 	for _, id := range a.ids() {
 		n.Jobs = append(n.Jobs, a.describe(a.jobs[id]))
@@ -235,6 +244,8 @@ func (a *Agent) describe(j *job) Job {
 				u.Busy += cell.Busy.Load()
 			}
 		}
+		u.Overhead, u.Measured = j.beyond(i), j.measured(i, 0)
+		u.Used = add(u.Used, u.Overhead)
 		for _, t := range a.times[p.Device].Uses() {
 			if t.ID == j.id {
 				u.Held, u.Leases, u.Waiting, u.Holding = t.Held, t.Leases, t.Waiting, t.Holding

@@ -64,7 +64,7 @@ func (a *Agent) begin(r Request) (*job, error) {
 	if r.Policy == Borrow {
 		take = a.ledger.Lend
 	}
-	promised, err := take(id, parts.Ask{Devices: r.Devices, Memory: r.Memory, Compute: r.Compute})
+	promised, err := take(id, parts.Ask{Devices: r.Devices, Memory: r.Memory, Compute: r.Compute, Contexts: a.contexts()})
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +115,7 @@ func (a *Agent) open(j *job) error {
 		return err
 	}
 	j.pages, j.seats, j.gone = pages, make([]seat, len(j.parts)), make([]past, len(j.parts))
+	j.exceeds = make([]int64, len(j.parts))
 	rules := pages.Rules
 	rules.Devices, rules.IdleAfter = uint32(len(j.parts)), uint32(idleAfter/time.Microsecond)
 	rules.Beat.Store(uint64(now()))
@@ -124,9 +125,10 @@ func (a *Agent) open(j *job) error {
 		r := &rules.Device[i]
 		r.Ordinal = uint32(a.opts.Devices[p.Device].Ordinal)
 		r.MemoryLimit.Store(p.Memory)
-		if !j.borrows() {
-			r.MemoryPromised = p.Memory
+		if r.MemoryPromised = p.Memory; j.borrows() {
+			r.MemoryPromised = p.Context
 		}
+		r.Context.Store(a.watch.contexts[p.Device].bytes)
 		// What cells say of leases of an agent before means none of this one's.
 		r.Gate.Store(uint32(now()/1e6) << 1)
 		r.UUID = a.opts.Devices[p.Device].Bytes()

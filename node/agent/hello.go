@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -30,7 +31,12 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 	if err := j.admits(pid, uid); err != nil {
 		return nil, err
 	}
-	p = &process{pid: pid, cell: -1, conn: conn, looks: m.Text == wire.OnlyLooks}
+	since, err := started(pid)
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return nil, err
+	}
+	p = &process{pid: pid, started: since, cell: -1, conn: conn, looks: m.Text == wire.OnlyLooks,
+		seen: make([]sight, len(j.parts))}
 	// Who is new waits for those who were there before: they bring the cells.
 	for wait := true; wait && m.Cell == 0; {
 		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) }) {
@@ -58,6 +64,7 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 			if j.lost == (wire.Identity{}) && !slices.Contains(j.awaited[:], true) {
 				j.until = time.Time{} // all are back
 			}
+			j.pages.Rules.PID[p.cell].Store(uint32(pid))
 			j.pages.Rules.SetLive(p.cell, true)
 			if j.stay.reserved > 0 && j.stay.arena == nil && !shown {
 				err = a.furnish(j) // nobody has brought the old one in time
@@ -82,6 +89,9 @@ func (j *job) fresh() int {
 	for i := range j.cells {
 		if j.cells[i] == nil && !j.awaited[i] {
 			j.pages.Cells.Cell[i] = wire.Cell{}
+			for d := range j.parts {
+				j.pages.Rules.SetBeyond(d, i, 0, 0)
+			}
 			return i
 		}
 	}

@@ -37,6 +37,8 @@ type job struct {
 	seats    []seat           // by part
 	gone     []past           // by part: what processes did that have ended
 	stay     stay             // where its memory is
+	judged   int64            // when the driver was last asked what it has
+	exceeds  []int64          // by part: for how long it has had more than its limit
 }
 
 // past is what is remembered of processes.
@@ -55,6 +57,11 @@ type process struct {
 	cell  int
 	conn  *net.UnixConn
 	looks bool // it takes no memory
+
+	started string  // when it began: its number alone may be another's some day
+	seen    []sight // by part: what the driver says of it
+	before  uint32  // its cell's changes before the driver was asked
+	asked   bool    // and it was there then
 }
 
 // listen makes the job's socket, and follows the program that the job is.
@@ -224,6 +231,7 @@ func (a *Agent) bye(j *job, p *process) {
 		j.stay.reap = j.stay.arena.Reap()
 	}
 	j.pages.Rules.SetLive(p.cell, false)
+	j.pages.Rules.PID[p.cell].Store(0)
 	j.cells[p.cell] = nil
 	for i := range j.parts {
 		u := &j.pages.Cells.Cell[p.cell].Device[i]

@@ -24,27 +24,35 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	memoryFree  = desc("memory_free_bytes", "Memory of a GPU that no job was promised.", "gpu")
-	computeFree = desc("compute_free_ratio", "Compute of a GPU that no job was promised.", "gpu")
-	memoryUsed  = desc("memory_used_bytes", "Memory that a job's processes have.", "job", "name", "gpu")
-	memoryLimit = desc("memory_limit_bytes", "Memory that a job was promised.", "job", "name", "gpu")
-	share       = desc("compute_ratio", "Compute that a job was promised.", "job", "name", "gpu")
-	held        = desc("held_seconds_total", "Time for which a job had a GPU by leases.", "job", "name", "gpu")
-	busy        = desc("busy_seconds_total", "Time in which a job had work on a GPU, by its own word.", "job", "name", "gpu")
-	leases      = desc("leases_total", "Leases that a job had.", "job", "name", "gpu")
-	launches    = desc("launches_total", "Launches of a job's processes.", "job", "name", "gpu")
-	swapped     = desc("swapped_bytes", "Of a job's memory: what is with the host.", "job", "name", "gpu")
-	swappedOut  = desc("swapped_out", "1 while a job's memory is not on its GPUs.", "job", "name", "state")
-	swaps       = desc("swaps_total", "Times that a job was swapped out.", "job", "name")
-	arena       = desc("arena_bytes", "Memory of the host for jobs that are swapped out.")
-	arenaFree   = desc("arena_free_bytes", "Memory of the host that no job has for being swapped.")
-	swapSpeed   = desc("swap_bytes_per_second", "How fast jobs were swapped lately.", "direction")
-	waiting     = desc("waiting", "1 while a job waits for its turn.", "job", "name", "gpu")
+	memoryFree   = desc("memory_free_bytes", "Memory of a GPU that no job was promised.", "gpu")
+	computeFree  = desc("compute_free_ratio", "Compute of a GPU that no job was promised.", "gpu")
+	memoryUsed   = desc("memory_used_bytes", "Memory that a job's processes have.", "job", "name", "gpu")
+	memoryLimit  = desc("memory_limit_bytes", "Memory that a job was promised.", "job", "name", "gpu")
+	share        = desc("compute_ratio", "Compute that a job was promised.", "job", "name", "gpu")
+	held         = desc("held_seconds_total", "Time for which a job had a GPU by leases.", "job", "name", "gpu")
+	busy         = desc("busy_seconds_total", "Time in which a job had work on a GPU, by its own word.", "job", "name", "gpu")
+	leases       = desc("leases_total", "Leases that a job had.", "job", "name", "gpu")
+	launches     = desc("launches_total", "Launches of a job's processes.", "job", "name", "gpu")
+	swapped      = desc("swapped_bytes", "Of a job's memory: what is with the host.", "job", "name", "gpu")
+	swappedOut   = desc("swapped_out", "1 while a job's memory is not on its GPUs.", "job", "name", "state")
+	swaps        = desc("swaps_total", "Times that a job was swapped out.", "job", "name")
+	arena        = desc("arena_bytes", "Memory of the host for jobs that are swapped out.")
+	arenaFree    = desc("arena_free_bytes", "Memory of the host that no job has for being swapped.")
+	swapSpeed    = desc("swap_bytes_per_second", "How fast jobs were swapped lately.", "direction")
+	overhead     = desc("overhead_bytes", "Of a job's memory: what the driver takes beyond what was asked for.", "job", "name", "gpu")
+	contextTakes = desc("context_bytes", "Memory that the driver takes for a context, as far as is known.", "gpu")
+	strangers    = desc("stranger_bytes", "Memory of a GPU that processes of no job have.", "gpu")
+	strangeOnes  = desc("strangers", "Processes of no job that have memory of a GPU.", "gpu")
+	endedOnes    = desc("ended_processes_total", "Processes that were ended, as they kept memory that they said was out.")
+	exceeded     = desc("limit_exceeded_total", "Times that a job had more than its limit by the driver's word.")
+	blind        = desc("driver_silent_total", "Times that the driver did not say what processes have.")
+	waiting      = desc("waiting", "1 while a job waits for its turn.", "job", "name", "gpu")
 )
 
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{memoryFree, computeFree, memoryUsed, memoryLimit, share, held, busy, leases,
-		launches, waiting, swapped, swappedOut, swaps, arena, arenaFree, swapSpeed} {
+		launches, waiting, swapped, swappedOut, swaps, arena, arenaFree, swapSpeed, overhead, contextTakes, strangers,
+		strangeOnes, endedOnes, exceeded, blind} {
 		out <- d
 	}
 }
@@ -60,7 +68,13 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for i, d := range n.Devices {
 		say(memoryFree, prometheus.GaugeValue, float64(d.FreeMemory), strconv.Itoa(i))
 		say(computeFree, prometheus.GaugeValue, float64(d.FreeCompute)/1000, strconv.Itoa(i))
+		say(contextTakes, prometheus.GaugeValue, float64(d.Context), strconv.Itoa(i))
+		say(strangers, prometheus.GaugeValue, float64(d.strange()), strconv.Itoa(i))
+		say(strangeOnes, prometheus.GaugeValue, float64(len(d.Strangers)), strconv.Itoa(i))
 	}
+	say(endedOnes, prometheus.CounterValue, float64(n.Watch.Ended))
+	say(exceeded, prometheus.CounterValue, float64(n.Watch.Beyond))
+	say(blind, prometheus.CounterValue, float64(n.Watch.Failures))
 	say(arena, prometheus.GaugeValue, float64(n.Arena.Memory))
 	say(arenaFree, prometheus.GaugeValue, float64(n.Arena.Free))
 	say(swapSpeed, prometheus.GaugeValue, n.Arena.Out, "out")
@@ -73,6 +87,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		for _, u := range j.Parts {
 			of := []string{j.ID, j.Name, strconv.Itoa(u.Device)}
 			say(memoryUsed, prometheus.GaugeValue, float64(u.Used), of...)
+			say(overhead, prometheus.GaugeValue, float64(u.Overhead), of...)
 			say(swapped, prometheus.GaugeValue, float64(u.Swapped), of...)
 			say(memoryLimit, prometheus.GaugeValue, float64(u.Memory), of...)
 			say(share, prometheus.GaugeValue, float64(u.Compute)/1000, of...)

@@ -26,7 +26,7 @@ func (a *Agent) most(j *job, part int) uint64 {
 // taken is what a job's processes say that they have of a device, and are about
 // to have.
 func (j *job) taken(part int) uint64 {
-	return j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() + u.Wanted.Load() })
+	return add(j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() + u.Wanted.Load() }), j.beyond(part))
 }
 
 // needs is what a job must have of a device to be there: what it was promised,
@@ -38,12 +38,10 @@ func (j *job) needs(part int) uint64 {
 
 // occupies is what a job has of a device, or may take at any time.
 func (j *job) occupies(part int) uint64 {
-	if j.state() != Out {
+	if j.state() != Out || now() < j.stay.doubt {
 		return max(j.needs(part), j.pages.Rules.Device[part].MemoryLimit.Load())
 	}
-	charged := j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() })
-	swapped := j.sum(part, func(u *wire.Use) uint64 { return u.Swapped.Load() })
-	return min(charged-min(charged, swapped), j.parts[part].Memory)
+	return j.remains(part)
 }
 
 // over reports whether a job has more of a device than it was promised.
@@ -217,7 +215,7 @@ func compareBool(x, y bool) int {
 func (j *job) sheds(part int) uint64 {
 	fixed := j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() - min(u.Charged.Load(), u.Swappable.Load()) })
 	all := j.occupies(part)
-	return all - min(fixed, all)
+	return all - min(add(fixed, j.stays(part)), all)
 }
 
 // leaving is what will be free of a device when those have gone who are going.

@@ -37,6 +37,7 @@ type stay struct {
 	work    uint64 // what it had done then
 	stuck   string // why it could not go out last
 	until   int64  // it is not asked again before this
+	doubt   int64  // until then it is not believed that it is out: the driver is being asked
 
 	arena     *wire.Arena
 	reserved  uint64        // bytes of the agent's arena that are its own
@@ -67,7 +68,9 @@ func (j *job) borrows() bool { return j.request.Policy == Borrow }
 
 // mayComeIn reports whether a job may be on the device: what it takes there that
 // was not promised to it must be able to go.
-func (j *job) mayComeIn() bool { return j.stay.ready || !j.borrows() && j.request.Most == 0 }
+func (j *job) mayComeIn() bool {
+	return (j.stay.ready || !j.borrows() && j.request.Most == 0) && !j.keeps()
+}
 
 // reserve takes a job's part of the arena: all that it may have can be swapped.
 func (a *Agent) reserve(j *job) error {
@@ -163,6 +166,10 @@ func (a *Agent) move(j *job) {
 	a.settle(j)
 }
 
+// askedFor is how long a job that says that it is out is not believed, while
+// the driver is asked.
+const askedFor = 100 * time.Millisecond
+
 // settle notes that all processes of a job have done as they were told.
 func (a *Agent) settle(j *job) {
 	s := &j.stay
@@ -179,6 +186,10 @@ func (a *Agent) settle(j *job) {
 	}
 	s.reached, s.since = s.place, now()
 	s.active = s.since
+	if out(s.place) && a.watched() {
+		s.doubt = s.since + int64(askedFor)
+		a.lookSoon()
+	}
 	if s.asked > 0 {
 		s.took = s.since - s.asked
 		a.measure(j, s.took)

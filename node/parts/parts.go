@@ -40,11 +40,22 @@ type Ask struct {
 	Devices int    // how many, each another one
 	Memory  uint64 // bytes
 	Compute int64  // thousandths
+	// Contexts is what one context takes, by device: it is promised to those too who are promised nothing else, as
+	// it cannot be taken back from them. nil where that is not known.
+	Contexts []uint64
+}
+
+// context is what a context takes of a device.
+func (a Ask) context(i int) uint64 {
+	if i < len(a.Contexts) {
+		return a.Contexts[i]
+	}
+	return 0
 }
 
 // of returns what is asked of a device.
 func (a Ask) of(i int, d Device) Part {
-	p := Part{i, a.Memory, a.Compute}
+	p := Part{Device: i, Memory: a.Memory, Compute: a.Compute}
 	switch {
 	case a.Memory == 0:
 		hi, lo := bits.Mul64(d.Memory, uint64(a.Compute))
@@ -64,6 +75,8 @@ type Part struct {
 	Device  int    `json:"device"` // index into the node's devices
 	Memory  uint64 `json:"memory"`
 	Compute int64  `json:"compute"`
+	// Context is what is promised to who was lent the rest.
+	Context uint64 `json:"context,omitempty"`
 }
 
 // Ledger is the devices and who has what of them.
@@ -97,7 +110,14 @@ func (l *Ledger) Lent(id string) []Part { return slices.Clone(l.lent[id]) }
 
 // Free returns what nobody was promised of a device.
 func (l *Ledger) Free(device int) Part {
-	free := Part{device, l.devices[device].Memory, Whole}
+	free := Part{Device: device, Memory: l.devices[device].Memory, Compute: Whole}
+	for _, parts := range l.lent {
+		for _, p := range parts {
+			if p.Device == device {
+				free.Memory -= p.Context
+			}
+		}
+	}
 	for _, parts := range l.held {
 		for _, p := range parts {
 			if p.Device == device {
@@ -141,6 +161,15 @@ func (e *TooLittleError) Error() string {
 	}
 	b.WriteString(": wait until a job ends, or ask for less")
 	return b.String()
+}
+
+// A NoContextError says why who is promised nothing else cannot be lent anything
+// now: what cannot be taken back of it is promised to others.
+type NoContextError struct{ Want, Devices, Have int }
+
+func (e *NoContextError) Error() string {
+	return fmt.Sprintf("%d of %d GPUs must have memory for one context that nobody was promised, and %d have: "+
+		"wait until a job ends, or ask for less", e.Want, e.Devices, e.Have)
 }
 
 // Check returns an error for what no device could ever give.
@@ -200,7 +229,7 @@ func (l *Ledger) Take(id string, a Ask) ([]Part, error) {
 
 // Lend says which parts of devices a holder may have of what others leave, on
 // the devices of which least is held and lent. It takes nothing from what is
-// free.
+// free but for a context of each.
 func (l *Ledger) Lend(id string, a Ask) ([]Part, error) {
 	if err := l.Check(a); err != nil {
 		return nil, err
@@ -210,9 +239,13 @@ func (l *Ledger) Lend(id string, a Ask) ([]Part, error) {
 	}
 	busy := make([]Part, len(l.devices))
 	order := make([]int, 0, len(l.devices))
+	large := 0
 	for i, d := range l.devices {
 		if !l.lost[i] && d.Memory >= a.of(i, d).Memory {
-			order = append(order, i)
+			large++
+			if l.Free(i).Memory >= a.context(i) {
+				order = append(order, i)
+			}
 		}
 		for _, all := range []map[string][]Part{l.held, l.lent} {
 			for _, parts := range all {
@@ -225,15 +258,20 @@ func (l *Ledger) Lend(id string, a Ask) ([]Part, error) {
 			}
 		}
 	}
-	if len(order) < a.Devices {
+	if large < a.Devices {
 		return nil, &TooLittleError{a, l.Devices(), l.free(), maps.Clone(l.lost)}
+	}
+	if len(order) < a.Devices {
+		return nil, &NoContextError{a.Devices, len(l.devices), len(order)}
 	}
 	slices.SortStableFunc(order, func(x, y int) int {
 		return cmp.Or(cmp.Compare(busy[x].Compute, busy[y].Compute), cmp.Compare(busy[x].Memory, busy[y].Memory))
 	})
 	var parts []Part
 	for _, i := range order[:a.Devices] {
-		parts = append(parts, a.of(i, l.devices[i]))
+		p := a.of(i, l.devices[i])
+		p.Context = a.context(i)
+		parts = append(parts, p)
 	}
 	slices.SortFunc(parts, func(x, y Part) int { return cmp.Compare(x.Device, y.Device) })
 	l.lent[id] = parts
@@ -245,13 +283,26 @@ func (l *Ledger) GiveLent(id string, parts []Part) error {
 	seen := map[int]bool{}
 	for _, p := range parts {
 		if p.Device < 0 || p.Device >= len(l.devices) || seen[p.Device] || p.Compute < 1 ||
-			p.Memory > l.devices[p.Device].Memory {
+			p.Memory > l.devices[p.Device].Memory || p.Context > l.Free(p.Device).Memory {
 			return fmt.Errorf("%s says that it has a part that cannot be: %+v", id, p)
 		}
 		seen[p.Device] = true
 	}
 	l.lent[id] = slices.Clone(parts)
 	return nil
+}
+
+// Promise makes what a holder was promised of a device beside what it was lent
+// as large as one context; it reports whether that is there.
+func (l *Ledger) Promise(id string, device int, context uint64) bool {
+	for i := range l.lent[id] {
+		p := &l.lent[id][i]
+		if p.Device == device && context > p.Context && context-p.Context <= l.Free(device).Memory {
+			p.Context = context
+			return true
+		}
+	}
+	return false
 }
 
 // Give takes over what a holder has by an earlier promise, as after a restart.

@@ -24,10 +24,10 @@ func TestTakeWhereLeastIsLeft(t *testing.T) {
 		ask  parts.Ask
 		want string
 	}{
-		{parts.Ask{Devices: 1, Memory: 60 * gib, Compute: 500}, "[{0 64424509440 500}]"},
-		{parts.Ask{Devices: 1, Memory: 10 * gib, Compute: 250}, "[{0 10737418240 250}]"},
-		{parts.Ask{Devices: 1, Memory: 20 * gib, Compute: 250}, "[{1 21474836480 250}]"},
-		{parts.Ask{Devices: 2, Memory: 10 * gib, Compute: 250}, "[{0 10737418240 250} {1 10737418240 250}]"},
+		{parts.Ask{Devices: 1, Memory: 60 * gib, Compute: 500}, "[{0 64424509440 500 0}]"},
+		{parts.Ask{Devices: 1, Memory: 10 * gib, Compute: 250}, "[{0 10737418240 250 0}]"},
+		{parts.Ask{Devices: 1, Memory: 20 * gib, Compute: 250}, "[{1 21474836480 250 0}]"},
+		{parts.Ask{Devices: 2, Memory: 10 * gib, Compute: 250}, "[{0 10737418240 250 0} {1 10737418240 250 0}]"},
 	} {
 		got, err := l.Take(fmt.Sprint(i), c.ask)
 		if fmt.Sprint(got) != c.want || err != nil {
@@ -60,10 +60,10 @@ func TestWhatCannotBe(t *testing.T) {
 // TestTheSamePart gives of one what is asked of the other.
 func TestTheSamePart(t *testing.T) {
 	for want, ask := range map[string]parts.Ask{
-		"[{1 10737418240 250}]":  {Devices: 1, Compute: 250},
-		"[{0 80530636800 938}]":  {Devices: 1, Memory: 75 * gib},
-		"[{0 85899345920 1000}]": {Devices: 1, Memory: 80 * gib},
-		"[{1 1 1}]":              {Devices: 1, Memory: 1},
+		"[{1 10737418240 250 0}]":  {Devices: 1, Compute: 250},
+		"[{0 80530636800 938 0}]":  {Devices: 1, Memory: 75 * gib},
+		"[{0 85899345920 1000 0}]": {Devices: 1, Memory: 80 * gib},
+		"[{1 1 1 0}]":              {Devices: 1, Memory: 1},
 	} {
 		l := two()
 		if got, err := l.Take("x", ask); fmt.Sprint(got) != want || err != nil {

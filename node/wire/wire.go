@@ -16,7 +16,7 @@ import (
 
 const (
 	Magic   = 0x52494557
-	Version = 2
+	Version = 3
 	Devices = 16  // devices that a container may have
 	Cells   = 256 // processes that it may have at a time
 	// DeadAfter is how long the shim waits for a beat before it goes by turns,
@@ -52,8 +52,10 @@ type Rule struct {
 	LeaseUntil                         atomic.Uint64
 	TurnPeriod, TurnOffset, TurnLength uint64
 	UUID                               [16]byte
-	MemoryPromised                     uint64 // up to where memory may be taken that cannot be swapped
-	_                                  [6]uint64
+	MemoryPromised                     uint64        // up to where memory may be taken that cannot be swapped
+	Context                            atomic.Uint64 // bytes that a context is expected to take
+	Unseen                             atomic.Uint64 // bytes of processes that have no cell
+	_                                  [4]uint64
 }
 
 // Rules is what the agent writes and the container reads.
@@ -67,6 +69,8 @@ type Rules struct {
 	_              [4]uint64
 	Device         [Devices]Rule
 	live           [Cells / 4]atomic.Uint32 // one byte for each cell
+	PID            [Cells]atomic.Uint32     // as the driver numbers processes
+	beyond         [Devices][Cells]atomic.Uint64
 }
 
 // SetLive says whether a cell counts. Only the agent's one goroutine writes.
@@ -95,8 +99,7 @@ func byteShift(n int) int {
 // Use is what one process has of one device: bytes, and nanoseconds.
 type Use struct {
 	Charged, Wanted, Launches, Busy atomic.Uint64
-	Began, Ended, Hungry            atomic.Uint32
-	_                               uint32
+	Began, Ended, Hungry, Contexts  atomic.Uint32
 	Swappable                       atomic.Uint64 // of Charged
 	Swapped                         atomic.Uint64 // of Swappable: it takes nothing of the device
 }
@@ -106,7 +109,10 @@ type Cell struct {
 	Device [Devices]Use
 	Placed atomic.Uint32 // the last place that all of its memory has reached
 	Asleep atomic.Uint32 // it waits for its memory
-	_      [7]uint64
+	// Changes grows with each change of what is charged or swapped.
+	Changes atomic.Uint32
+	PID     atomic.Uint32 // as the process itself knows it
+	_       [6]uint64
 }
 
 // CellTable is what the processes of a container write, a cell each.

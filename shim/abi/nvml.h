@@ -50,6 +50,9 @@ typedef struct nvmlProcessInfo_v1_st {
 	unsigned long long usedGpuMemory;
 } nvmlProcessInfo_v1_t;
 
+/* What is told instead of a number that the driver does not know. */
+#define NVML_VALUE_NOT_AVAILABLE (~0ull)
+
 /* Of the second and of the third form. */
 typedef struct nvmlProcessInfo_v2_st {
 	unsigned int pid;

@@ -28,6 +28,12 @@ func serve(text string) error {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
 	}
+	var where struct{ Built string }
+	if err := json.Unmarshal([]byte(text), &where); err != nil {
+		return err
+	}
+	built = where.Built
+	o.Witness = watch(o.Env).Look
 	a, err := agent.New(o)
 	if err != nil {
 		return err
@@ -59,7 +65,7 @@ func newApart(t *testing.T, devices string, arena uint64) *apart {
 func (n *apart) begin() {
 	n.Helper()
 	text, err := json.Marshal(map[string]any{"Dir": n.dir, "Devices": n.devices, "Env": n.env, "Arena": n.arena,
-		"ComeBack": time.Second, "IdleMemory": 100 * time.Millisecond,
+		"Built": built, "ComeBack": time.Second, "IdleMemory": 100 * time.Millisecond,
 		"LeastStay": 200 * time.Millisecond})
 	if err != nil {
 		n.Fatal(err)

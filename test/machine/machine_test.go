@@ -19,6 +19,7 @@ import (
 	"github.com/weir-gpu/weir/node/client"
 	"github.com/weir-gpu/weir/node/discover"
 	"github.com/weir-gpu/weir/node/library"
+	"github.com/weir-gpu/weir/node/witness"
 	"github.com/weir-gpu/weir/shim/build"
 )
 
@@ -30,6 +31,7 @@ type run struct {
 	Dir     string
 	Request agent.Request
 	Args    []string
+	Context int // MiB
 }
 
 // built is where the shim, the simulated driver and the programs are.
@@ -56,7 +58,7 @@ func become(text string) error {
 	if err != nil {
 		return err
 	}
-	env := []string{"WEIR_SIM_CONTEXT=0"}
+	env := []string{"WEIR_PAST=" + begun.Env["LD_LIBRARY_PATH"] + "/driver/libcuda.so.1", fmt.Sprintf("WEIR_SIM_CONTEXT=%d", r.Context)}
 	for name, value := range begun.Env {
 		env = append(env, name+"="+value)
 	}
@@ -74,9 +76,10 @@ func tests(m *testing.M) int {
 	}
 	defer os.RemoveAll(built)
 	_, sim, err := build.Machine(built)
-	for _, name := range []string{"hold", "burn", "keep"} {
+	for _, name := range []string{"hold", "burn", "keep", "views"} {
 		if err == nil {
-			err = build.Program(filepath.Join(built, name), build.Plain, []string{filepath.Join(sim, "libcuda.so.1")},
+			err = build.Program(filepath.Join(built, name), build.Plain,
+				[]string{filepath.Join(sim, "libcuda.so.1"), filepath.Join(sim, "libnvidia-ml.so.1")},
 				"../test/machine/program/"+name+".c")
 		}
 	}
@@ -94,7 +97,10 @@ type node struct {
 	env   map[string]string
 	arena uint64
 	idle  time.Duration
-	stop  func()
+	mib   int // of a context
+	// stated is what the agent is told that a context takes
+	stated uint64
+	stop   func()
 }
 
 func newNode(t *testing.T, devices string) *node {
@@ -131,8 +137,10 @@ func (n *node) start() {
 	if err != nil {
 		n.Fatal(err)
 	}
+	look := watch(n.env)
+	n.Cleanup(look.Close)
 	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Env: n.env, Logger: slog.New(slog.DiscardHandler),
-		Arena: n.arena, IdleMemory: n.idle})
+		Arena: n.arena, IdleMemory: n.idle, Witness: look.Look, Context: n.stated})
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -151,6 +159,12 @@ func (n *node) start() {
 		_, err := client.New(n.dir).Node(n.Context())
 		return err
 	})
+}
+
+// watch asks the driver of a node what processes have.
+func watch(env map[string]string) *witness.Driver {
+	return witness.New(filepath.Join(built, "shim", "probe"), filepath.Join(built, "sim", "libnvidia-ml.so.1"),
+		10*time.Second, "WEIR_SIM="+env["WEIR_SIM"], "WEIR_SIM_DEVICES="+env["WEIR_SIM_DEVICES"])
 }
 
 func (n *node) eventually(what string, check func() error) {
@@ -176,7 +190,7 @@ func (n *node) run(r agent.Request, args ...string) *program {
 	n.Helper()
 	r.Devices, r.Name = max(1, r.Devices), args[0]
 	args[0] = filepath.Join(built, args[0])
-	text, _ := json.Marshal(run{n.dir, r, args})
+	text, _ := json.Marshal(run{n.dir, r, args, n.mib})
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asked+"="+string(text))
 	return n.follow(cmd)
@@ -185,12 +199,16 @@ func (n *node) run(r agent.Request, args ...string) *program {
 // join starts one more process of a job.
 func (n *node) join(job string, args ...string) *program {
 	n.Helper()
+	return n.follow(n.within(job, args...))
+}
+
+func (n *node) within(job string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(built, args[0]), args[1:]...)
-	cmd.Env = append(os.Environ(), "WEIR_SIM_CONTEXT=0", "WEIR_SOCKET="+filepath.Join(n.dir, "jobs", job, "weir.sock"))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("WEIR_SIM_CONTEXT=%d", n.mib), "WEIR_SOCKET="+filepath.Join(n.dir, "jobs", job, "weir.sock"))
 	for name, value := range n.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	return n.follow(cmd)
+	return cmd
 }
 
 // follow starts a program, and is who talks to it.

@@ -137,6 +137,8 @@ static void welcome(struct container *c, int fd)
 	struct msghdr h = {.msg_iov = &data, .msg_iovlen = 1};
 	int fds[3] = {c->rules_fd, c->cells_fd, c->arena_fd};
 	size_t given = c->arena_fd < 0 ? 2 * sizeof(int) : sizeof fds;
+	struct ucred who = {0};
+	socklen_t length = sizeof who;
 
 	if (recv(fd, &hello, sizeof hello, 0) != sizeof hello || hello.type != WEIR_HELLO ||
 	    hello.device != WEIR_MAGIC) {
@@ -148,6 +150,8 @@ static void welcome(struct container *c, int fd)
 		while (atomic_load(&c->rules->live[cell]))
 			cell++;
 		memset(&c->cells->cell[cell], 0, sizeof c->cells->cell[cell]);
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length);
+		atomic_store(&c->rules->pid[cell], (uint32_t)who.pid);
 		atomic_store(&c->rules->live[cell], 1);
 		c->client[c->clients++] = (struct client){fd, cell};
 		m = (struct weir_message){.type = WEIR_WELCOME, .cell = cell};
