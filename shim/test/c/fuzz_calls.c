@@ -1,4 +1,8 @@
-/* The functions that are called: all that the shim stands before, and what makes what they need. See fuzz.h. */
+/*
+ * The functions that are called: of each family that the shim stands before, and what makes what they need. Left out
+ * are forms that differ in their name only, what the simulated driver has not (copies of three dimensions), and
+ * what comes from another process. See fuzz.h.
+ */
 #include "fuzz.h"
 
 const struct fuzz_call fuzz_calls[] = {
