@@ -70,21 +70,28 @@ static uint64_t most(const struct ledger *l, uint32_t device, bool swappable)
 	return rule->memory_promised;
 }
 
-static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swappable)
+/* Others have what was promised here, and the bytes are within that. */
+static bool is_lent(const struct ledger *l, uint32_t device, uint64_t limit, uint64_t charged, uint64_t bytes)
+{
+	uint64_t promised = l->rules->device[device].memory_promised;
+	return limit < promised && add(charged, bytes) <= promised;
+}
+
+static enum ledger_answer reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swappable)
 {
 	pthread_mutex_lock(&l->lock);
 	struct weir_use *use = own(l, device);
 	uint64_t since = 0;
-	bool fits = false;
+	enum ledger_answer answer = LEDGER_NO;
 
 	for (unsigned int round = 0;; round++) {
 		atomic_store(&use->wanted, bytes);
 		uint64_t limit = most(l, device, swappable);
-		if (bytes > limit)
-			break;
 		struct tally t = count(l, device);
-		fits = add(add(t.charged, bytes), add(t.before, t.behind)) <= limit;
-		if (fits)
+		answer = is_lent(l, device, limit, t.charged, bytes) ? LEDGER_LATER : LEDGER_NO;
+		if (add(add(t.charged, bytes), add(t.before, t.behind)) <= limit)
+			answer = LEDGER_YES;
+		if (answer == LEDGER_YES)
 			break;
 		if (add(t.charged, bytes) > limit) {
 			/* Nobody's wish is to blame. Bytes that moved from one cell to another
@@ -104,21 +111,39 @@ static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, bool swap
 			pause_for_others(round);
 		while (t.before != 0 && count(l, device).before == t.before && now() - since <= PATIENCE);
 	}
-	if (fits)
+	if (answer == LEDGER_YES)
 		atomic_fetch_add(&use->charged, bytes);
 	atomic_store(&use->wanted, 0);
 	pthread_mutex_unlock(&l->lock);
-	return fits;
+	return answer;
 }
 
-bool ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
+enum ledger_answer ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
 {
 	return reserve(l, device, bytes, false);
 }
 
-bool ledger_reserve_swappable(struct ledger *l, uint32_t device, uint64_t bytes)
+enum ledger_answer ledger_reserve_swappable(struct ledger *l, uint32_t device, uint64_t bytes)
 {
 	return reserve(l, device, bytes, true);
+}
+
+void ledger_lack(struct ledger *l, uint32_t device, uint64_t bytes, bool waits)
+{
+	uint32_t chunks = (uint32_t)((bytes + WEIR_CHUNK - 1) / WEIR_CHUNK);
+
+	pthread_mutex_lock(&l->lock);
+	atomic_fetch_add(&own(l, device)->lacks, waits ? chunks : -chunks);
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool ledger_lacks(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	pthread_mutex_lock(&l->lock);
+	uint64_t charged = count(l, device).charged, limit = most(l, device, true);
+	bool lent = add(charged, bytes) > limit && is_lent(l, device, limit, charged, bytes);
+	pthread_mutex_unlock(&l->lock);
+	return lent;
 }
 
 void ledger_force(struct ledger *l, uint32_t device, uint64_t bytes)
@@ -146,6 +171,13 @@ void ledger_swap(struct ledger *l, uint32_t device, int64_t swappable, int64_t s
 	pthread_mutex_unlock(&l->lock);
 }
 
+/* What a program is shown: that others have for now what was promised to it is none of its business. */
+static uint64_t shown(const struct ledger *l, uint32_t device)
+{
+	uint64_t limit = most(l, device, true), promised = l->rules->device[device].memory_promised;
+	return limit > promised ? limit : promised;
+}
+
 uint64_t ledger_used(struct ledger *l, uint32_t device)
 {
 	pthread_mutex_lock(&l->lock);
@@ -156,7 +188,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 			break;
 		t = next;
 	}
-	uint64_t limit = most(l, device, true);
+	uint64_t limit = shown(l, device);
 	pthread_mutex_unlock(&l->lock);
 	return t.charged < limit ? t.charged : limit;
 }
@@ -164,7 +196,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 uint64_t ledger_limit(struct ledger *l, uint32_t device)
 {
 	pthread_mutex_lock(&l->lock);
-	uint64_t limit = most(l, device, true);
+	uint64_t limit = shown(l, device);
 	pthread_mutex_unlock(&l->lock);
 	return limit;
 }
@@ -181,6 +213,7 @@ void ledger_move(struct ledger *l, const struct weir_rules *rules, struct weir_c
 		atomic_store(&to->busy, atomic_load(&from->busy));
 		atomic_store(&to->swappable, atomic_load(&from->swappable));
 		atomic_store(&to->swapped, atomic_load(&from->swapped));
+		atomic_store(&to->lacks, atomic_load(&from->lacks));
 	}
 	l->rules = rules;
 	l->cells = cells;

@@ -36,6 +36,24 @@ struct pool_call {
 	void (*undo)(void *arg);
 	void *arg;
 };
+
+/* Why a call is to be made again. */
+struct shortage {
+	struct self *self;
+	uint32_t rule;
+	uint64_t bytes;	 /* that were promised and cannot be had yet */
+	uint64_t growth; /* of the pool, as it was seen: it may be more than what is asked for */
+	bool by_driver;	 /* the driver has no room for what may be had */
+	uint64_t since;	 /* when it said so first */
+};
+
+/* Does not wait: what is to be made again is PROMISE_LATER, or an error, and pools_again waits and says whether. That is
+ * called with nothing locked. */
+CUresult pools_try(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes, const struct pool_call *call,
+		   struct shortage *shortage);
+bool pools_again(CUresult result, struct shortage *shortage);
+
+/* Makes the call until it is known whether it can be, and when the container's memory is on the device. */
 CUresult pools_take(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes,
 		    const struct pool_call *call);
 

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define WEIR_MAGIC 0x52494557u /* "WEIR" */
-#define WEIR_VERSION 2u
+#define WEIR_VERSION 3u
 #define WEIR_DEVICES 16
 #define WEIR_CELLS 256
 
@@ -35,9 +35,9 @@ enum weir_mode {
 
 /* One device, as the container may use it. */
 struct weir_rule {
-	/* Of all processes of the container together. The agent raises it while others leave more, and lowers it; it
-	 * reads the cells after that, and whoever reserves says what it wants before it reads this: so both know of
-	 * what was taken meanwhile. */
+	/* Of all processes of the container together. The agent raises it while others leave more, and lowers it, also
+	 * below what was promised, while others want what is not taken; it reads the cells after that, and whoever
+	 * reserves says what it wants before it reads this: so both know of what was taken meanwhile. */
 	_Atomic uint64_t memory_limit;
 	uint32_t ordinal;      /* the device's number at the driver; where uuid is zero */
 	uint32_t share;        /* thousandths */
@@ -51,7 +51,8 @@ struct weir_rule {
 	uint64_t turn_period, turn_offset, turn_length;
 	/* The device, whatever number CUDA_VISIBLE_DEVICES gives it in a process. */
 	uint8_t uuid[16];
-	/* Where memory can be swapped: such as cannot is taken only while all together is within this. */
+	/* What the container has whenever it asks: beyond the limit, and within this, it says what it lacks and waits.
+	 * Where memory can be swapped: such as cannot is taken only while all together is within this. */
 	uint64_t memory_promised;
 	uint64_t reserved[6];
 };
@@ -68,7 +69,9 @@ struct weir_rules {
 	/* Where all of its memory is to be: with the host where odd. It grows with each change, and is a futex word. */
 	_Atomic uint32_t place;
 	uint32_t flags;
-	uint64_t reserved[4];
+	_Atomic uint32_t raised; /* grows whenever a limit was raised for who waits for it, and is a futex word */
+	uint32_t unused;
+	uint64_t reserved[3];
 	struct weir_rule device[WEIR_DEVICES];
 	_Atomic uint8_t live[WEIR_CELLS]; /* cells that count: those of processes that have not ended */
 };
@@ -87,7 +90,7 @@ struct weir_use {
 	 * stands: so an agent ends a lease by moving the gate, and reads ended after that. */
 	_Atomic uint32_t ended;
 	_Atomic uint32_t hungry;   /* it waits for a lease */
-	uint32_t reserved;
+	_Atomic uint32_t lacks;    /* chunks of what was promised that it waits for */
 	_Atomic uint64_t swappable; /* of charged: what can be swapped out */
 	_Atomic uint64_t swapped;   /* of that: what is with the host, and takes nothing of the device */
 };
@@ -166,6 +169,7 @@ enum weir_message_type {
 	WEIR_PLACED = 6,  /* shim: the place in lease is reached */
 	WEIR_ASLEEP = 7,  /* shim: it waits for its memory */
 	WEIR_UNMOVED = 8, /* shim: the place in lease cannot be reached, and text says why; its memory is on the device */
+	WEIR_LACKS = 9,   /* shim: device; it waits for memory that was promised */
 };
 
 #define WEIR_ONLY_LOOKS "looks"

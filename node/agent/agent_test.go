@@ -295,7 +295,7 @@ func TestWhatIsRefused(t *testing.T) {
 	job := n.job("a", 300, "fair")
 	for want, m := range map[string]wire.Message{
 		"a process must say hello first":                     {Kind: wire.Want},
-		"speaks version 9 and the agent 2: install the shim": {Kind: wire.Hello, Device: wire.Magic, Lease: 9},
+		"speaks version 9 and the agent 3: install the shim": {Kind: wire.Hello, Device: wire.Magic, Lease: 9},
 	} {
 		if _, err := hello(t, job.Socket, m); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", m, err, want)

@@ -191,7 +191,7 @@ func (a *Agent) hear(j *job, p *process, m wire.Message) error {
 		a.post(func() { a.want(j, int(m.Device)) })
 	case wire.Done:
 		a.post(func() { a.done(j, int(m.Device)) })
-	case wire.Placed, wire.Asleep:
+	case wire.Placed, wire.Asleep, wire.Lacks:
 		a.post(func() {}) // it is in its cell: the agent looks after each event
 	case wire.Unmoved:
 		a.post(func() { a.unmoved(j, m.Lease, m.Text) })

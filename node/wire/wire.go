@@ -16,7 +16,7 @@ import (
 
 const (
 	Magic   = 0x52494557
-	Version = 2
+	Version = 3
 	Devices = 16  // devices that a container may have
 	Cells   = 256 // processes that it may have at a time
 	// DeadAfter is how long the shim waits for a beat before it goes by turns,
@@ -44,7 +44,7 @@ const (
 // Rule is one device, as the container may use it. Memory is in bytes, times
 // are nanoseconds of CLOCK_MONOTONIC, the share is in thousandths.
 type Rule struct {
-	MemoryLimit                        atomic.Uint64 // changes while others leave more
+	MemoryLimit                        atomic.Uint64 // changes with what others leave and want
 	Ordinal                            uint32
 	Share                              uint32
 	Mode                               Mode
@@ -52,7 +52,7 @@ type Rule struct {
 	LeaseUntil                         atomic.Uint64
 	TurnPeriod, TurnOffset, TurnLength uint64
 	UUID                               [16]byte
-	MemoryPromised                     uint64 // up to where memory may be taken that cannot be swapped
+	MemoryPromised                     uint64 // what is there when it is asked for, and may be such as cannot be swapped
 	_                                  [6]uint64
 }
 
@@ -64,7 +64,9 @@ type Rules struct {
 	Beat           atomic.Uint64
 	Place          atomic.Uint32 // where all memory is to be: with the host where odd
 	Flags          Flags
-	_              [4]uint64
+	Raised         atomic.Uint32 // a futex word: grows when a limit was raised for who waits for it
+	_              uint32
+	_              [3]uint64
 	Device         [Devices]Rule
 	live           [Cells / 4]atomic.Uint32 // one byte for each cell
 }
@@ -96,7 +98,7 @@ func byteShift(n int) int {
 type Use struct {
 	Charged, Wanted, Launches, Busy atomic.Uint64
 	Began, Ended, Hungry            atomic.Uint32
-	_                               uint32
+	Lacks                           atomic.Uint32 // chunks of what was promised that it waits for
 	Swappable                       atomic.Uint64 // of Charged
 	Swapped                         atomic.Uint64 // of Swappable: it takes nothing of the device
 }
@@ -124,6 +126,7 @@ const (
 	Placed                  // shim: the place in Lease is reached
 	Asleep                  // shim: it waits for its memory
 	Unmoved                 // shim: the place in Lease cannot be reached; Text says why
+	Lacks                   // shim: Device; it waits for memory that was promised
 )
 
 // OnlyLooks is what a process says in its hello that takes no memory.

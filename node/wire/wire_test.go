@@ -27,6 +27,7 @@ func layout() string {
 	say("rules.beat", unsafe.Offsetof(rules.Beat))
 	say("rules.place", unsafe.Offsetof(rules.Place))
 	say("rules.flags", unsafe.Offsetof(rules.Flags))
+	say("rules.raised", unsafe.Offsetof(rules.Raised))
 	say("rules.device", unsafe.Offsetof(rules.Device))
 	live, _ := reflect.TypeFor[wire.Rules]().FieldByName("live")
 	say("rules.live", live.Offset)
@@ -39,6 +40,7 @@ func layout() string {
 	say("use", unsafe.Sizeof(use))
 	say("use.busy", unsafe.Offsetof(use.Busy))
 	say("use.hungry", unsafe.Offsetof(use.Hungry))
+	say("use.lacks", unsafe.Offsetof(use.Lacks))
 	say("use.swapped", unsafe.Offsetof(use.Swapped))
 	say("cell.placed", unsafe.Offsetof(wire.Cell{}.Placed))
 	say("cell.asleep", unsafe.Offsetof(wire.Cell{}.Asleep))
@@ -63,6 +65,7 @@ int main(void) {
 	AT("rules.beat", weir_rules, beat)
 	AT("rules.place", weir_rules, place)
 	AT("rules.flags", weir_rules, flags)
+	AT("rules.raised", weir_rules, raised)
 	AT("rules.device", weir_rules, device)
 	AT("rules.live", weir_rules, live)
 	SIZE("rule", weir_rule)
@@ -74,6 +77,7 @@ int main(void) {
 	SIZE("use", weir_use)
 	AT("use.busy", weir_use, busy)
 	AT("use.hungry", weir_use, hungry)
+	AT("use.lacks", weir_use, lacks)
 	AT("use.swapped", weir_use, swapped)
 	AT("cell.placed", weir_cell, placed)
 	AT("cell.asleep", weir_cell, asleep)
@@ -85,8 +89,8 @@ int main(void) {
 	AT("arena.chunks", weir_arena, chunks)
 	AT("arena.ready", weir_arena, ready)
 	AT("arena.start", weir_arena, start)
-	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 2 || WEIR_DONE != 5 || WEIR_FAIR != 2 ||
-	       WEIR_UNMOVED != 8 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
+	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 3 || WEIR_DONE != 5 || WEIR_FAIR != 2 ||
+	       WEIR_UNMOVED != 8 || WEIR_LACKS != 9 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
 }
 `
 

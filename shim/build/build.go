@@ -27,7 +27,7 @@ const (
 var (
 	process = []string{"self.c", "connect.c", "members.c", "ledger.c"}
 	driver  = []string{"arena.c", "arrays.c", "async.c", "copies.c", "driver.c", "estimate.c", "gate.c", "graphs.c",
-		"launch.c", "marks.c", "memory.c", "mover.c", "pieces.c", "pointers.c", "pools.c", "queue.c", "real.c", "regions.c",
+		"launch.c", "marks.c", "memory.c", "mover.c", "pieces.c", "pointers.c", "pools.c", "promise.c", "queue.c", "real.c", "regions.c",
 		"swap.c", "table.c", "vmm.c"}
 	nvml = []string{"nvml.c"}
 )
