@@ -77,7 +77,7 @@ bench-bind: ## Bind pods on an embedded cluster: a plain client, kube-scheduler,
 .PHONY: gpu-bundle
 gpu-bundle: build shim ## Build what test/gpu/check takes to a machine with a GPU (bin/gpu)
 	rm -rf bin/gpu && mkdir -p bin/gpu && cp -r bin/shim bin/sim bin/gpu
-	for p in burn hold keep; do cc -std=c11 -D_GNU_SOURCE -O2 -Ishim -o bin/gpu/$$p test/machine/program/$$p.c bin/sim/libcuda.so.1; done
+	for p in burn hold keep; do cc -std=c11 -D_GNU_SOURCE -O2 -pthread -Ishim -o bin/gpu/$$p test/machine/program/$$p.c bin/sim/libcuda.so.1; done
 	CGO_ENABLED=0 $(GO) build -o bin/gpu/bench-node ./test/bench/node
 	xz -2 -T0 -c $(BIN) > bin/gpu/weir.xz
 
@@ -90,12 +90,12 @@ bench-swap: ## Measure how fast 1 GiB is swapped out and in, beside this machine
 	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run SwapSpeed
 
 .PHONY: bench-thin
-bench-thin: ## Twelve programs of a quarter on one device, three at work at a time
-	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run 'Thin|OwnerWakesUp'
+bench-thin: ## Twelve programs of a quarter on one device, three at work at a time; owners that want back what they lent
+	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run 'Thin|OwnerWakesUp|OwnerTakesTheRest'
 
 .PHONY: kill-swap
-kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap (8 min)
-	$(GO) test ./test/machine -count 1 -timeout 60m -v -run KilledWhileSwapping -args -runs 540
+kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap, and 180 times while memory is lent (13 min)
+	$(GO) test ./test/machine -count 1 -timeout 60m -v -run 'KilledWhileSwapping|KilledWhileLent' -args -runs 540
 
 .PHONY: kill-node
 kill-node: ## Kill kubelet and agent 30 times under eight containers at work, while pods go and come

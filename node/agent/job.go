@@ -33,6 +33,7 @@ type job struct {
 	until    time.Time        // how long they are waited for
 	seats    []seat           // by part
 	gone     []past           // by part: what processes did that have ended
+	recent   []recent         // by part
 	stay     stay             // where its memory is
 }
 
