@@ -89,12 +89,12 @@ bench-swap: ## Measure how fast 1 GiB is swapped out and in, beside this machine
 	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run SwapSpeed
 
 .PHONY: bench-thin
-bench-thin: ## Twelve programs of a quarter on one device, three at work at a time
-	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run 'Thin|OwnerWakesUp'
+bench-thin: ## Twelve programs of a quarter on one device, three at work at a time; owners that want back what they lent
+	WEIR_MEASURE=yes $(GO) test ./test/machine -count 1 -v -run 'Thin|OwnerWakesUp|OwnerTakesTheRest'
 
 .PHONY: kill-swap
-kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap (8 min)
-	$(GO) test ./test/machine -count 1 -timeout 60m -v -run KilledWhileSwapping -args -runs 540
+kill-swap: ## Kill a job, the agent, or both 540 times, at each step of a swap, and 180 times while memory is lent (13 min)
+	$(GO) test ./test/machine -count 1 -timeout 60m -v -run 'KilledWhileSwapping|KilledWhileLent' -args -runs 540
 
 .PHONY: kill-node
 kill-node: ## Kill kubelet and agent 30 times under eight containers at work, while pods go and come

@@ -36,35 +36,85 @@ static uint64_t least_of(const CUDA_ARRAY3D_DESCRIPTOR *d)
 	return least_bytes(d->Width, d->Height, d->Depth, d->Format, d->NumChannels);
 }
 
-/* The rest of making an array: charges what it really takes, or undoes it. */
-static CUresult keep(const struct holder *h, CUresult made, uint64_t least, CUresult asked, uint64_t bytes,
-		     uint64_t handle)
-{
-	if (made == CUDA_SUCCESS) {
-		if (asked != CUDA_SUCCESS)
-			bytes = least; /* a driver that cannot say */
-		if (memory_correct(h, least, bytes)) {
-			memory_remember(h, handle, bytes);
-			return made;
-		}
-		made = CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	ledger_release(&h->self->ledger, h->rule, least);
-	return made;
-}
+/* An array that is to be made: how, what it takes then, and how that is undone. */
+struct making {
+	CUresult (*make)(const struct making *m);
+	CUresult (*measure)(const struct making *m, CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUdevice device);
+	void (*undo)(const struct making *m);
+	void **out;
+	const void *desc;
+	unsigned int levels;
+};
 
-/* What follows on the making of an array of whatever kind: it is kept and charged, or undone. */
-static CUresult keep_array(const struct holder *h, CUresult made, uint64_t least, const CUarray *array)
+/* Makes an array of which `least` bytes were reserved. Where it takes more than may be had it is undone, and `least` is
+ * what it takes. */
+static CUresult make_once(const struct holder *h, const struct making *m, uint64_t *least)
 {
 	CUDA_ARRAY_MEMORY_REQUIREMENTS needs = {0};
-	CUresult asked = CUDA_ERROR_UNKNOWN;
+	struct patience patience = {0};
+	uint64_t reserved = *least;
+	CUresult r;
 
-	if (made == CUDA_SUCCESS)
-		asked = REAL(cuArrayGetMemoryRequirements, &needs, *array, h->device);
-	CUresult r = keep(h, made, least, asked, needs.size, (uint64_t)(uintptr_t)*array);
-	if (made == CUDA_SUCCESS && r != CUDA_SUCCESS)
-		REAL(cuArrayDestroy, *array);
+	do
+		r = m->make(m);
+	while (memory_again(h->self, r, &patience));
+	if (r == CUDA_SUCCESS) {
+		if (m->measure(m, &needs, h->device) == CUDA_SUCCESS) /* else it is a driver that cannot say */
+			*least = needs.size;
+		if (memory_correct(h, reserved, *least)) {
+			memory_remember(h, (uint64_t)(uintptr_t)*m->out, *least);
+			return r;
+		}
+		m->undo(m);
+		r = PROMISE_LATER;
+	}
+	ledger_release(&h->self->ledger, h->rule, reserved);
 	return r;
+}
+
+static CUresult make(const struct holder *h, const struct making *m, uint64_t least)
+{
+	CUresult r;
+
+	do
+		r = memory_reserve(h, least) ? make_once(h, m, &least) : CUDA_ERROR_OUT_OF_MEMORY;
+	while (r == PROMISE_LATER);
+	return r;
+}
+
+static CUresult make_flat(const struct making *m)
+{
+	return REAL(cuArrayCreate_v2, (CUarray *)m->out, m->desc);
+}
+
+static CUresult make_deep(const struct making *m)
+{
+	return REAL(cuArray3DCreate_v2, (CUarray *)m->out, m->desc);
+}
+
+static CUresult measure_array(const struct making *m, CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUdevice device)
+{
+	return REAL(cuArrayGetMemoryRequirements, needs, *(CUarray *)m->out, device);
+}
+
+static void undo_array(const struct making *m)
+{
+	REAL(cuArrayDestroy, *(CUarray *)m->out);
+}
+
+static CUresult make_levels(const struct making *m)
+{
+	return REAL(cuMipmappedArrayCreate, (CUmipmappedArray *)m->out, m->desc, m->levels);
+}
+
+static CUresult measure_levels(const struct making *m, CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUdevice device)
+{
+	return REAL(cuMipmappedArrayGetMemoryRequirements, needs, *(CUmipmappedArray *)m->out, device);
+}
+
+static void undo_levels(const struct making *m)
+{
+	REAL(cuMipmappedArrayDestroy, *(CUmipmappedArray *)m->out);
 }
 
 CUresult cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *desc)
@@ -73,10 +123,8 @@ CUresult cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *desc)
 
 	if (array == NULL || desc == NULL || !memory_holder(&h))
 		return REAL(cuArrayCreate_v2, array, desc);
-	uint64_t least = least_bytes(desc->Width, desc->Height, 1, desc->Format, desc->NumChannels);
-	if (!memory_reserve(&h, least))
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	return keep_array(&h, REAL(cuArrayCreate_v2, array, desc), least, array);
+	struct making m = {make_flat, measure_array, undo_array, (void **)array, desc, 0};
+	return make(&h, &m, least_bytes(desc->Width, desc->Height, 1, desc->Format, desc->NumChannels));
 }
 
 CUresult cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *desc)
@@ -85,10 +133,8 @@ CUresult cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *desc)
 
 	if (array == NULL || desc == NULL || (desc->Flags & UNBACKED) || !memory_holder(&h))
 		return REAL(cuArray3DCreate_v2, array, desc);
-	uint64_t least = least_of(desc);
-	if (!memory_reserve(&h, least))
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	return keep_array(&h, REAL(cuArray3DCreate_v2, array, desc), least, array);
+	struct making m = {make_deep, measure_array, undo_array, (void **)array, desc, 0};
+	return make(&h, &m, least_of(desc));
 }
 
 CUresult cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels)
@@ -97,17 +143,8 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3D_DESC
 
 	if (array == NULL || desc == NULL || (desc->Flags & UNBACKED) || !memory_holder(&h))
 		return REAL(cuMipmappedArrayCreate, array, desc, levels);
-	uint64_t least = least_of(desc);
-	CUDA_ARRAY_MEMORY_REQUIREMENTS needs = {0};
-	if (!memory_reserve(&h, least))
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult asked = CUDA_ERROR_UNKNOWN, made = REAL(cuMipmappedArrayCreate, array, desc, levels);
-	if (made == CUDA_SUCCESS)
-		asked = REAL(cuMipmappedArrayGetMemoryRequirements, &needs, *array, h.device);
-	CUresult r = keep(&h, made, least, asked, needs.size, (uint64_t)(uintptr_t)*array);
-	if (made == CUDA_SUCCESS && r != CUDA_SUCCESS)
-		REAL(cuMipmappedArrayDestroy, *array);
-	return r;
+	struct making m = {make_levels, measure_levels, undo_levels, (void **)array, desc, levels};
+	return make(&h, &m, least_of(desc));
 }
 
 CUresult cuArrayDestroy(CUarray array)

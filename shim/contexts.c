@@ -12,14 +12,14 @@ static struct self *holder(void)
 }
 
 /* With pools that keep something, there may be room once they are asked. */
-static bool reserve(struct self *self, uint32_t rule)
+static enum ledger_answer reserve(struct self *self, uint32_t rule, uint64_t *bytes)
 {
-	if (ledger_reserve_context(&self->ledger, rule))
-		return true;
-	if (!pools_any(self))
-		return false;
+	enum ledger_answer answer = ledger_reserve_context(&self->ledger, rule, bytes);
+
+	if (answer == LEDGER_YES || !pools_any(self))
+		return answer;
 	pools_recount(self, true);
-	return ledger_reserve_context(&self->ledger, rule);
+	return ledger_reserve_context(&self->ledger, rule, bytes);
 }
 
 static void remember(struct self *self, CUcontext ctx, uint32_t rule)
@@ -29,16 +29,17 @@ static void remember(struct self *self, CUcontext ctx, uint32_t rule)
 		self_complain("no memory to remember a context: it stays charged");
 }
 
-/* Makes a context by `call`, if what it is expected to take fits. Nothing of it can be swapped out, so that it is
- * made whether the container's memory is there or not. */
-#define MAKE(self, ctx, device, call) \
+/* Makes a context by `call`, if what it is expected to take fits. It is PROMISE_LATER while that was promised, and others
+ * have it. Nothing of it can be swapped out, so that it is made whether the container's memory is there or not. */
+#define MAKE(self, ctx, device, bytes, call) \
 	({ \
 		int make_rule = self_rule(self, device); \
 		CUresult make_result = CUDA_ERROR_OUT_OF_MEMORY; \
 		struct patience make_patience = {0}; \
+		enum ledger_answer make_answer = make_rule < 0 ? LEDGER_NO : reserve(self, (uint32_t)make_rule, bytes); \
 		if (make_rule < 0) { \
 			make_result = (call); \
-		} else if (reserve(self, (uint32_t)make_rule)) { \
+		} else if (make_answer == LEDGER_YES) { \
 			do \
 				make_result = (call); \
 			while (memory_again(self, make_result, &make_patience)); \
@@ -46,22 +47,36 @@ static void remember(struct self *self, CUcontext ctx, uint32_t rule)
 				remember(self, *(ctx), (uint32_t)make_rule); \
 			else \
 				ledger_release_context(&(self)->ledger, (uint32_t)make_rule); \
+		} else if (make_answer == LEDGER_LATER) { \
+			make_result = PROMISE_LATER; \
 		} else { \
 			self_debug("no room for a context on device %d", device); \
 		} \
 		make_result; \
 	})
 
+/* Waits for what a context is to take, with nothing locked, if that is what it needs. */
+static bool again(struct self *self, CUdevice device, uint64_t bytes, CUresult r)
+{
+	if (r != PROMISE_LATER)
+		return false;
+	promise_wait(self, (uint32_t)self_rule(self, device), bytes);
+	return true;
+}
+
 #define CREATE(ctx, device, call) \
 	({ \
 		struct self *create_self = (ctx) != NULL ? holder() : NULL; \
+		uint64_t create_bytes = 0; \
 		CUresult create_result; \
-		if (create_self != NULL) { \
-			pthread_mutex_lock(&create_self->making); \
-			create_result = MAKE(create_self, ctx, device, call); \
-			pthread_mutex_unlock(&create_self->making); \
-		} else { \
+		if (create_self == NULL) { \
 			create_result = (call); \
+		} else { \
+			do { \
+				pthread_mutex_lock(&create_self->making); \
+				create_result = MAKE(create_self, ctx, device, &create_bytes, call); \
+				pthread_mutex_unlock(&create_self->making); \
+			} while (again(create_self, device, create_bytes, create_result)); \
 		} \
 		create_result; \
 	})
@@ -156,9 +171,14 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice device)
 
 	if (self == NULL || ctx == NULL)
 		return REAL(cuDevicePrimaryCtxRetain, ctx, device);
-	pthread_mutex_lock(&self->making);
-	CUresult r = primary_active(device, true) ? retain(self, ctx, device) : MAKE(self, ctx, device, retain(self, ctx, device));
-	pthread_mutex_unlock(&self->making);
+	uint64_t bytes = 0;
+	CUresult r;
+	do {
+		pthread_mutex_lock(&self->making);
+		r = primary_active(device, true) ? retain(self, ctx, device)
+						 : MAKE(self, ctx, device, &bytes, retain(self, ctx, device));
+		pthread_mutex_unlock(&self->making);
+	} while (again(self, device, bytes, r));
 	return r;
 }
 

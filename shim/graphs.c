@@ -88,14 +88,27 @@ CUresult cuDeviceGraphMemTrim(CUdevice device)
 	return r;
 }
 
-CUresult graphs_run(CUgraphExec exec, const struct pool_call *call)
+CUresult graphs_try(CUgraphExec exec, const struct pool_call *call, struct shortage *shortage)
 {
 	struct holder h;
 	struct entry e;
 
+	*shortage = (struct shortage){.growth = shortage->growth, .since = shortage->since};
 	if (!memory_holder(&h) || !table_get(&h.self->graphs, (uint64_t)(uintptr_t)exec, &e) || e.bytes == 0)
 		return call->call(call->arg);
-	return pools_take(h.self, NULL, h.device, e.bytes, call, NULL);
+	return pools_try(h.self, NULL, h.device, e.bytes, call, shortage);
+}
+
+/* What it takes stays where it is: it is not taken while the container's memory is out. */
+static CUresult graphs_run(CUgraphExec exec, const struct pool_call *call)
+{
+	struct shortage shortage = {0};
+	CUresult r;
+
+	do
+		r = RESIDENT(graphs_try(exec, call, &shortage));
+	while (pools_again(r, &shortage));
+	return r;
 }
 
 struct upload {

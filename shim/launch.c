@@ -134,14 +134,25 @@ static CUresult graph_launch_ptsz(void *arg)
 	return REAL(cuGraphLaunch_ptsz, g->exec, g->stream);
 }
 
+/* A graph that waits for its memory does so with its stream let go: others launch, and the mover finds all at rest. */
+static CUresult launch_graph(struct graph_launch g, bool second_form)
+{
+	const struct pool_call call = {second_form ? graph_launch_ptsz : graph_launch, NULL, &g};
+	struct shortage shortage = {0};
+	CUresult r;
+
+	do
+		r = GATED(KERNEL(g.exec, 1, 1, g.stream, second_form), graphs_try(g.exec, &call, &shortage));
+	while (pools_again(r, &shortage));
+	return r;
+}
+
 CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
 {
-	struct graph_launch g = {exec, stream};
-	return GATED(KERNEL(exec, 1, 1, stream, false), graphs_run(exec, &(struct pool_call){graph_launch, NULL, &g}));
+	return launch_graph((struct graph_launch){exec, stream}, false);
 }
 
 CUresult cuGraphLaunch_ptsz(CUgraphExec exec, CUstream stream)
 {
-	struct graph_launch g = {exec, stream};
-	return GATED(KERNEL(exec, 1, 1, stream, true), graphs_run(exec, &(struct pool_call){graph_launch_ptsz, NULL, &g}));
+	return launch_graph((struct graph_launch){exec, stream}, true);
 }

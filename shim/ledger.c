@@ -92,22 +92,29 @@ static uint64_t most_beyond(const struct ledger *l, uint32_t device, enum kind k
 	return l->rules->device[device].memory_promised;
 }
 
-static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, enum kind kind)
+/* Others have what was promised here, and the bytes are within that. */
+static bool is_lent(const struct ledger *l, uint32_t device, uint64_t limit, uint64_t charged, uint64_t bytes)
+{
+	uint64_t promised = l->rules->device[device].memory_promised;
+	return limit < promised && add(charged, bytes) <= promised;
+}
+
+static enum ledger_answer reserve(struct ledger *l, uint32_t device, uint64_t bytes, enum kind kind)
 {
 	pthread_mutex_lock(&l->lock);
 	struct weir_use *use = own(l, device);
 	uint64_t since = 0;
-	bool fits = false;
+	enum ledger_answer answer = LEDGER_NO;
 
 	for (unsigned int round = 0;; round++) {
 		atomic_store(&use->wanted, bytes);
 		uint64_t limit = most(l, device, kind), beyond = most_beyond(l, device, kind);
-		if (bytes > limit)
-			break;
 		struct tally t = count(l, device);
 		uint64_t wishes = add(bytes, add(t.before, t.behind));
-		fits = add(t.charged, wishes) <= limit && add(t.beyond, wishes) <= beyond;
-		if (fits)
+		answer = is_lent(l, device, limit, t.charged, bytes) ? LEDGER_LATER : LEDGER_NO;
+		if (add(t.charged, wishes) <= limit && add(t.beyond, wishes) <= beyond)
+			answer = LEDGER_YES;
+		if (answer == LEDGER_YES)
 			break;
 		if (add(t.charged, bytes) > limit || add(t.beyond, bytes) > beyond) {
 			/* Nobody's wish is to blame. Bytes that moved from one cell to another
@@ -128,28 +135,29 @@ static bool reserve(struct ledger *l, uint32_t device, uint64_t bytes, enum kind
 		while (t.before != 0 && count(l, device).before == t.before && now() - since <= PATIENCE);
 	}
 	changed(l);
-	if (fits && kind == CONTEXT)
+	if (answer == LEDGER_YES && kind == CONTEXT)
 		atomic_fetch_add(&use->contexts, 1);
-	else if (fits)
+	else if (answer == LEDGER_YES)
 		atomic_fetch_add(&use->charged, bytes);
 	atomic_store(&use->wanted, 0);
 	pthread_mutex_unlock(&l->lock);
-	return fits;
+	return answer;
 }
 
-bool ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
+enum ledger_answer ledger_reserve(struct ledger *l, uint32_t device, uint64_t bytes)
 {
 	return reserve(l, device, bytes, FIXED);
 }
 
-bool ledger_reserve_swappable(struct ledger *l, uint32_t device, uint64_t bytes)
+enum ledger_answer ledger_reserve_swappable(struct ledger *l, uint32_t device, uint64_t bytes)
 {
 	return reserve(l, device, bytes, SWAPPABLE);
 }
 
-bool ledger_reserve_context(struct ledger *l, uint32_t device)
+enum ledger_answer ledger_reserve_context(struct ledger *l, uint32_t device, uint64_t *bytes)
 {
-	return reserve(l, device, atomic_load(&l->rules->device[device].context_bytes), CONTEXT);
+	*bytes = atomic_load(&l->rules->device[device].context_bytes);
+	return reserve(l, device, *bytes, CONTEXT);
 }
 
 void ledger_release_context(struct ledger *l, uint32_t device)
@@ -160,6 +168,24 @@ void ledger_release_context(struct ledger *l, uint32_t device)
 	if (atomic_load(contexts) > 0)
 		atomic_fetch_sub(contexts, 1);
 	pthread_mutex_unlock(&l->lock);
+}
+
+void ledger_lack(struct ledger *l, uint32_t device, uint64_t bytes, bool waits)
+{
+	uint32_t chunks = (uint32_t)((bytes + WEIR_CHUNK - 1) / WEIR_CHUNK);
+
+	pthread_mutex_lock(&l->lock);
+	atomic_fetch_add(&l->cells->cell[l->cell].lacks[device], waits ? chunks : -chunks);
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool ledger_lacks(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	pthread_mutex_lock(&l->lock);
+	uint64_t charged = count(l, device).charged, limit = most(l, device, SWAPPABLE);
+	bool lent = add(charged, bytes) > limit && is_lent(l, device, limit, charged, bytes);
+	pthread_mutex_unlock(&l->lock);
+	return lent;
 }
 
 void ledger_force(struct ledger *l, uint32_t device, uint64_t bytes)
@@ -190,6 +216,13 @@ void ledger_swap(struct ledger *l, uint32_t device, int64_t swappable, int64_t s
 	pthread_mutex_unlock(&l->lock);
 }
 
+/* What a program is shown: that others have for now what was promised to it is none of its business. */
+static uint64_t shown(const struct ledger *l, uint32_t device)
+{
+	uint64_t limit = most(l, device, SWAPPABLE), promised = l->rules->device[device].memory_promised;
+	return limit > promised ? limit : promised;
+}
+
 uint64_t ledger_used(struct ledger *l, uint32_t device)
 {
 	pthread_mutex_lock(&l->lock);
@@ -200,7 +233,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 			break;
 		t = next;
 	}
-	uint64_t limit = most(l, device, SWAPPABLE);
+	uint64_t limit = shown(l, device);
 	pthread_mutex_unlock(&l->lock);
 	return t.charged < limit ? t.charged : limit;
 }
@@ -208,7 +241,7 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 uint64_t ledger_limit(struct ledger *l, uint32_t device)
 {
 	pthread_mutex_lock(&l->lock);
-	uint64_t limit = most(l, device, SWAPPABLE);
+	uint64_t limit = shown(l, device);
 	pthread_mutex_unlock(&l->lock);
 	return limit;
 }
@@ -226,6 +259,7 @@ void ledger_move(struct ledger *l, const struct weir_rules *rules, struct weir_c
 		atomic_store(&to->busy, atomic_load(&from->busy));
 		atomic_store(&to->swappable, atomic_load(&from->swappable));
 		atomic_store(&to->swapped, atomic_load(&from->swapped));
+		atomic_store(&cells->cell[cell].lacks[d], atomic_load(&l->cells->cell[l->cell].lacks[d]));
 	}
 	l->rules = rules;
 	l->cells = cells;

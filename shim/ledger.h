@@ -18,14 +18,25 @@ struct ledger {
 	uint32_t cell;
 };
 
-/* Takes the bytes from the device's limit; false when they do not fit. Memory that can be swapped has a limit of its
- * own, which may be more than what is promised. */
-bool ledger_reserve(struct ledger *ledger, uint32_t device, uint64_t bytes);
-bool ledger_reserve_swappable(struct ledger *ledger, uint32_t device, uint64_t bytes);
+enum ledger_answer {
+	LEDGER_NO = 0,
+	LEDGER_YES = 1,
+	LEDGER_LATER = 2, /* they were promised, and others have them: they are to be waited for */
+};
 
-/* Takes what a context is expected to take; gives it back when there is one less. What it really takes is measured by
- * the agent, and is in all sums from then on. */
-bool ledger_reserve_context(struct ledger *ledger, uint32_t device);
+/* Takes the bytes from the device's limit, if they fit. Memory that can be swapped has a limit of its own, which may be
+ * more than what is promised. */
+enum ledger_answer ledger_reserve(struct ledger *ledger, uint32_t device, uint64_t bytes);
+enum ledger_answer ledger_reserve_swappable(struct ledger *ledger, uint32_t device, uint64_t bytes);
+
+/* Says that somebody waits for so many bytes more, or less; and whether there is anything to wait for still: the bytes
+ * are within what was promised, and beyond the limit. */
+void ledger_lack(struct ledger *ledger, uint32_t device, uint64_t bytes, bool waits);
+bool ledger_lacks(struct ledger *ledger, uint32_t device, uint64_t bytes);
+
+/* Takes what a context is expected to take, and says how much that is; gives it back when there is one less. What it
+ * really takes is measured by the agent, and is in all sums from then on. */
+enum ledger_answer ledger_reserve_context(struct ledger *ledger, uint32_t device, uint64_t *bytes);
 void ledger_release_context(struct ledger *ledger, uint32_t device);
 
 /* Takes the bytes unasked: the driver has them already, and nothing can be undone. */
@@ -40,7 +51,7 @@ void ledger_swap(struct ledger *ledger, uint32_t device, int64_t swappable, int6
 /* What the container has of the device. */
 uint64_t ledger_used(struct ledger *ledger, uint32_t device);
 
-/* What may be had of the device. */
+/* What may be had of the device: what was promised, or a limit above that. */
 uint64_t ledger_limit(struct ledger *ledger, uint32_t device);
 
 /* Goes on in other pages, with all that this process has. */

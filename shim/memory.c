@@ -45,32 +45,40 @@ bool memory_again(struct self *self, CUresult result, struct patience *p)
 	return true;
 }
 
-bool memory_reserve(const struct holder *h, uint64_t bytes)
+typedef enum ledger_answer reserving(struct ledger *ledger, uint32_t device, uint64_t bytes);
+
+/* What memory pools keep and nobody uses is had first. */
+static enum ledger_answer reserve(const struct holder *h, uint64_t bytes, reserving *from)
 {
-	swap_enter(h->self);
-	swap_leave(h->self);
-	if (ledger_reserve(&h->self->ledger, h->rule, bytes))
-		return true;
-	if (!pools_any(h->self))
-		return false;
+	enum ledger_answer answer = from(&h->self->ledger, h->rule, bytes);
+
+	if (answer == LEDGER_YES || !pools_any(h->self))
+		return answer;
 	pools_recount(h->self, true);
-	return ledger_reserve(&h->self->ledger, h->rule, bytes);
+	return from(&h->self->ledger, h->rule, bytes);
 }
 
-bool memory_reserve_swappable(const struct holder *h, uint64_t bytes)
+bool memory_reserve(const struct holder *h, uint64_t bytes)
 {
-	if (ledger_reserve_swappable(&h->self->ledger, h->rule, bytes))
-		return true;
-	if (!pools_any(h->self))
-		return false;
-	pools_recount(h->self, true);
-	return ledger_reserve_swappable(&h->self->ledger, h->rule, bytes);
+	for (;;) {
+		swap_enter(h->self);
+		swap_leave(h->self);
+		enum ledger_answer answer = reserve(h, bytes, ledger_reserve);
+		if (answer != LEDGER_LATER)
+			return answer == LEDGER_YES;
+		promise_wait(h->self, h->rule, bytes);
+	}
+}
+
+enum ledger_answer memory_reserve_swappable(const struct holder *h, uint64_t bytes)
+{
+	return reserve(h, bytes, ledger_reserve_swappable);
 }
 
 bool memory_correct(const struct holder *h, uint64_t reserved, uint64_t real_bytes)
 {
 	if (real_bytes > reserved)
-		return memory_reserve(h, real_bytes - reserved);
+		return reserve(h, real_bytes - reserved, ledger_reserve) == LEDGER_YES;
 	if (real_bytes < reserved)
 		ledger_release(&h->self->ledger, h->rule, reserved - real_bytes);
 	return true;
@@ -120,7 +128,11 @@ CUresult cuMemAllocManaged(CUdeviceptr *ptr, size_t bytes, unsigned int flags)
 		return REAL(cuMemAllocManaged, ptr, bytes, flags);
 	if (!memory_reserve(&h, bytes))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult r = REAL(cuMemAllocManaged, ptr, bytes, flags);
+	struct patience patience = {0};
+	CUresult r;
+	do
+		r = REAL(cuMemAllocManaged, ptr, bytes, flags);
+	while (memory_again(h.self, r, &patience));
 	if (r == CUDA_SUCCESS)
 		memory_remember(&h, *ptr, bytes);
 	else
@@ -149,30 +161,48 @@ static CUresult swappable_pitch(const struct holder *h, CUdeviceptr *ptr, size_t
 	return r;
 }
 
-/* The pitch is the driver's choice: what it is too long for is undone. */
+/* The pitch is the driver's choice: what it is too long for is undone, and `least` is what it takes. */
+static CUresult pitched(const struct holder *h, uint64_t *least, CUdeviceptr *ptr, size_t *pitch, size_t width,
+			size_t height, unsigned int element)
+{
+	struct patience patience = {0};
+	CUresult r;
+
+	if (!memory_reserve(h, *least))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	do
+		r = REAL(cuMemAllocPitch_v2, ptr, pitch, width, height, element);
+	while (memory_again(h->self, r, &patience));
+	uint64_t reserved = *least;
+	if (r == CUDA_SUCCESS) {
+		*least = *pitch * height;
+		if (memory_correct(h, reserved, *least)) {
+			memory_remember(h, *ptr, *least);
+			return r;
+		}
+		REAL(cuMemFree_v2, *ptr);
+		*ptr = 0;
+		r = PROMISE_LATER;
+	}
+	ledger_release(&h->self->ledger, h->rule, reserved);
+	return r;
+}
+
 CUresult cuMemAllocPitch_v2(CUdeviceptr *ptr, size_t *pitch, size_t width, size_t height, unsigned int element)
 {
 	struct holder h;
 	uint64_t least;
+	CUresult r;
 
 	if (ptr == NULL || pitch == NULL || width == 0 || height == 0 || !memory_holder(&h))
 		return REAL(cuMemAllocPitch_v2, ptr, pitch, width, height, element);
 	if (h.self->arena.at != NULL)
 		return swappable_pitch(&h, ptr, pitch, width, height, element);
-	if (__builtin_mul_overflow(width, height, &least) || !memory_reserve(&h, least))
+	if (__builtin_mul_overflow(width, height, &least))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult r = REAL(cuMemAllocPitch_v2, ptr, pitch, width, height, element);
-	if (r == CUDA_SUCCESS) {
-		uint64_t bytes = *pitch * height;
-		if (memory_correct(&h, least, bytes)) {
-			memory_remember(&h, *ptr, bytes);
-			return r;
-		}
-		REAL(cuMemFree_v2, *ptr);
-		*ptr = 0;
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	ledger_release(&h.self->ledger, h.rule, least);
+	do
+		r = pitched(&h, &least, ptr, pitch, width, height, element);
+	while (r == PROMISE_LATER);
 	return r;
 }
 

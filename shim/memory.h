@@ -3,6 +3,7 @@
 #define WEIR_MEMORY_H
 
 #include "abi/cuda.h"
+#include "promise.h"
 #include "self.h"
 
 /* Who asks, and for which device. */
@@ -21,11 +22,11 @@ bool memory_holder(struct holder *holder);
 bool memory_holder_of(struct holder *holder, CUdevice device);
 
 /* Reserves bytes of memory that stays where it is, if need be after memory pools were trimmed. It waits until the
- * container's memory is on the device. */
+ * container's memory is on the device, and for what was promised to it. */
 bool memory_reserve(const struct holder *holder, uint64_t bytes);
 
-/* The same for memory that can be swapped. Its caller has seen to the waiting. */
-bool memory_reserve_swappable(const struct holder *holder, uint64_t bytes);
+/* The same for memory that can be swapped. Its caller sees to the waiting. */
+enum ledger_answer memory_reserve_swappable(const struct holder *holder, uint64_t bytes);
 
 /* What somebody else has been told to give up, or has died with, the driver may have a moment later than it should:
  * whether to ask it again, after a pause. */
@@ -34,7 +35,8 @@ struct patience {
 };
 bool memory_again(struct self *self, CUresult result, struct patience *patience);
 
-/* What has been reserved turns out to be `real` bytes: reserves the rest, or gives back. False when it does not fit. */
+/* What has been reserved turns out to be `real` bytes: reserves the rest, or gives back. False when it does not fit now:
+ * the call is to be undone, and made again with all of it reserved. */
 bool memory_correct(const struct holder *holder, uint64_t reserved, uint64_t real);
 
 /* Frees by `call`: what was charged is given back if that succeeds. The entry is out of the table before the driver

@@ -96,38 +96,69 @@ bool pools_any(struct self *self)
 }
 
 /* Reserves what the pool must grow by at least; how much it grows is known when it has. */
-static bool reserve_growth(struct self *self, struct pool *p, uint64_t bytes, uint64_t *growth)
+static enum ledger_answer reserve_growth(struct self *self, struct pool *p, uint64_t bytes, struct shortage *s,
+					 uint64_t *growth)
 {
-	for (int attempt = 0; attempt < 2; attempt++) {
+	enum ledger_answer answer = LEDGER_NO;
+
+	for (int attempt = 0; attempt < 2 && answer != LEDGER_YES; attempt++) {
+		if (attempt > 0)
+			recount_all(self, true);
 		recount(self, p);
 		uint64_t has = p->charged, uses = in_use(p), slack = has > uses ? has - uses : 0;
 		*growth = bytes > slack ? bytes - slack : 0;
-		if (*growth == 0 || ledger_reserve(&self->ledger, p->rule, *growth))
-			return true;
-		recount_all(self, true);
+		if (*growth > 0 && *growth < s->growth)
+			*growth = s->growth;
+		answer = *growth == 0 ? LEDGER_YES : ledger_reserve(&self->ledger, p->rule, *growth);
 	}
-	return false;
+	s->bytes = answer == LEDGER_LATER ? *growth : 0;
+	return answer;
 }
 
-/* Reserves what the pool has grown by beyond that; false when it does not fit. */
-static bool settle(struct self *self, struct pool *p, uint64_t growth)
+/* Reserves what the pool has grown by beyond that, if it fits. */
+static enum ledger_answer settle(struct self *self, struct pool *p, uint64_t growth, struct shortage *s)
 {
 	uint64_t now = reserved(p), counted = p->charged + growth;
-	if (now > counted && !ledger_reserve(&self->ledger, p->rule, now - counted))
-		return false;
+
+	if (now > counted) {
+		enum ledger_answer answer = ledger_reserve(&self->ledger, p->rule, now - counted);
+		if (answer != LEDGER_YES) {
+			s->growth = s->bytes = now - p->charged;
+			return answer;
+		}
+	}
 	if (now < counted)
 		ledger_release(&self->ledger, p->rule, counted - now);
 	p->charged = now;
-	return true;
+	return LEDGER_YES;
 }
 
-CUresult pools_take(struct self *self, CUmemoryPool handle, CUdevice device, uint64_t bytes,
-		    const struct pool_call *c, uint64_t *serial)
+/* Makes the call, and undoes it where the pool has grown by more than may be had. */
+static CUresult grow(struct self *self, struct pool *p, uint64_t growth, const struct pool_call *c, struct shortage *s)
+{
+	CUresult r = c->call(c->arg);
+	enum ledger_answer answer = settle(self, p, growth, s);
+
+	s->by_driver = r == CUDA_ERROR_OUT_OF_MEMORY;
+	if (answer == LEDGER_YES)
+		return r;
+	p->charged += growth;
+	if (r == CUDA_SUCCESS && c->undo != NULL) {
+		c->undo(c->arg);
+		trim(p);
+		r = answer == LEDGER_LATER ? PROMISE_LATER : CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	recount(self, p);
+	return r;
+}
+
+CUresult pools_try(struct self *self, CUmemoryPool handle, CUdevice device, uint64_t bytes, const struct pool_call *c,
+		   struct shortage *s)
 {
 	uint64_t growth;
 
-	swap_enter(self);
-	swap_leave(self);
+	s->self = self;
+	s->by_driver = false;
 	pthread_mutex_lock(&self->pools.lock);
 	struct pool *p = find(&self->pools, handle, device);
 	if (p == NULL)
@@ -136,24 +167,49 @@ CUresult pools_take(struct self *self, CUmemoryPool handle, CUdevice device, uin
 		pthread_mutex_unlock(&self->pools.lock);
 		return c->call(c->arg);
 	}
+	s->rule = p->rule;
 	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (reserve_growth(self, p, bytes, &growth)) {
-		r = c->call(c->arg);
-		if (!settle(self, p, growth)) {
-			p->charged += growth;
-			if (r == CUDA_SUCCESS && c->undo != NULL) {
-				c->undo(c->arg);
-				trim(p);
-				r = CUDA_ERROR_OUT_OF_MEMORY;
-			}
-			recount(self, p);
-		}
-	}
-	if (r == CUDA_SUCCESS && serial != NULL) {
-		*serial = p->serial;
+	enum ledger_answer answer = reserve_growth(self, p, bytes, s, &growth);
+	if (answer == LEDGER_YES)
+		r = grow(self, p, growth, c, s);
+	else if (answer == LEDGER_LATER)
+		r = PROMISE_LATER;
+	if (r == CUDA_SUCCESS && s->gives) {
+		s->serial = p->serial;
 		p->given++;
 	}
 	pthread_mutex_unlock(&self->pools.lock);
+	return r;
+}
+
+bool pools_again(CUresult r, struct shortage *s)
+{
+	struct patience patience = {s->since};
+
+	if (r == PROMISE_LATER) {
+		promise_wait(s->self, s->rule, s->bytes);
+	} else {
+		if (!s->by_driver || !memory_again(s->self, r, &patience))
+			return false;
+		s->since = patience.since;
+	}
+	swap_enter(s->self);
+	swap_leave(s->self);
+	return true;
+}
+
+CUresult pools_take(struct self *self, CUmemoryPool handle, CUdevice device, uint64_t bytes,
+		    const struct pool_call *c, uint64_t *serial)
+{
+	struct shortage s = {.gives = true};
+	CUresult r;
+
+	swap_enter(self);
+	swap_leave(self);
+	do
+		r = pools_try(self, handle, device, bytes, c, &s);
+	while (pools_again(r, &s));
+	*serial = s.serial;
 	return r;
 }
 

@@ -33,12 +33,33 @@ struct pools {
 struct self;
 
 /* Charges for a call that takes `bytes` of a pool, and makes it: `call` is called with `arg`, and `undo` when it
- * took more than there is. `serial` is set to that of the pool, which is 0 where it is not known; it may be NULL. */
+ * took more than there is. */
 struct pool_call {
 	CUresult (*call)(void *arg);
 	void (*undo)(void *arg);
 	void *arg;
 };
+
+/* Why a call is to be made again. */
+struct shortage {
+	struct self *self;
+	uint32_t rule;
+	uint64_t bytes;	 /* that were promised and cannot be had yet */
+	uint64_t growth; /* of the pool, as it was seen: it may be more than what is asked for */
+	bool by_driver;	 /* the driver has no room for what may be had */
+	uint64_t since;	 /* when it said so first */
+	bool gives;	 /* the call takes memory that is freed by its address */
+	uint64_t serial; /* of the pool that it is of then; 0 where that is not known */
+};
+
+/* Does not wait: what is to be made again is PROMISE_LATER, or an error, and pools_again waits and says whether. That is
+ * called with nothing locked. */
+CUresult pools_try(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes, const struct pool_call *call,
+		   struct shortage *shortage);
+bool pools_again(CUresult result, struct shortage *shortage);
+
+/* Makes the call, which takes memory that is freed by its address, until it is known whether it can be, and when the
+ * container's memory is on the device. `serial` is that of the pool, or 0 where it is not known. */
 CUresult pools_take(struct self *self, CUmemoryPool pool, CUdevice device, uint64_t bytes,
 		    const struct pool_call *call, uint64_t *serial);
 

@@ -170,10 +170,11 @@ static CUresult furnish(const struct holder *h, struct region *r)
 /* Makes a region. Called with the lock held. */
 static CUresult make(const struct holder *h, uint64_t bytes, uint64_t asked, uint32_t block, struct region **out)
 {
+	enum ledger_answer answer = memory_reserve_swappable(h, bytes);
 	CUresult e = CUDA_ERROR_OUT_OF_MEMORY;
 
-	if (!memory_reserve_swappable(h, bytes))
-		return e;
+	if (answer != LEDGER_YES)
+		return answer == LEDGER_LATER ? PROMISE_LATER : e;
 	struct region *r = describe(h, bytes, asked, block);
 	if (r != NULL)
 		e = furnish(h, r);
@@ -187,14 +188,19 @@ static CUresult make(const struct holder *h, uint64_t bytes, uint64_t asked, uin
 	return e;
 }
 
+/* What an allocation takes in chunks, if it takes any. */
+static uint64_t in_chunks(size_t bytes)
+{
+	return (bytes + WEIR_CHUNK - 1) / WEIR_CHUNK * WEIR_CHUNK;
+}
+
 static CUresult take_whole(const struct holder *h, size_t bytes, CUdeviceptr *out)
 {
-	uint64_t rounded = (bytes + WEIR_CHUNK - 1) / WEIR_CHUNK * WEIR_CHUNK;
 	struct region *r;
 
 	if (bytes > UINT64_MAX / 2)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult e = make(h, rounded, bytes, 0, &r);
+	CUresult e = make(h, in_chunks(bytes), bytes, 0, &r);
 	if (e == CUDA_SUCCESS)
 		*out = r->base;
 	return e;
@@ -234,12 +240,16 @@ static CUresult take_block(const struct holder *h, size_t bytes, CUdeviceptr *ou
 CUresult regions_alloc(const struct holder *h, size_t bytes, CUdeviceptr *out)
 {
 	regions_free_late(h->self);
-	swap_enter(h->self);
-	pthread_mutex_lock(&h->self->regions.lock);
-	CUresult e = bytes > LARGEST_BLOCK ? take_whole(h, bytes, out) : take_block(h, bytes, out);
-	pthread_mutex_unlock(&h->self->regions.lock);
-	swap_leave(h->self);
-	return e;
+	for (;;) {
+		swap_enter(h->self);
+		pthread_mutex_lock(&h->self->regions.lock);
+		CUresult e = bytes > LARGEST_BLOCK ? take_whole(h, bytes, out) : take_block(h, bytes, out);
+		pthread_mutex_unlock(&h->self->regions.lock);
+		swap_leave(h->self);
+		if (e != PROMISE_LATER)
+			return e;
+		promise_wait(h->self, h->rule, in_chunks(bytes));
+	}
 }
 
 /* The driver frees memory when all work that was given to it before is done. What is swapped out has none. */

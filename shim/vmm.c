@@ -24,7 +24,11 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes, const C
 		return REAL(cuMemCreate, handle, bytes, prop, flags);
 	if (!memory_reserve(&h, bytes))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	CUresult r = REAL(cuMemCreate, handle, bytes, prop, flags);
+	struct patience patience = {0};
+	CUresult r;
+	do
+		r = REAL(cuMemCreate, handle, bytes, prop, flags);
+	while (memory_again(h.self, r, &patience));
 	if (r != CUDA_SUCCESS) {
 		ledger_release(&h.self->ledger, h.rule, bytes);
 		return r;

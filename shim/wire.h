@@ -36,9 +36,9 @@ enum weir_mode {
 
 /* One device, as the container may use it. */
 struct weir_rule {
-	/* Of all processes of the container together. The agent raises it while others leave more, and lowers it; it
-	 * reads the cells after that, and whoever reserves says what it wants before it reads this: so both know of
-	 * what was taken meanwhile. */
+	/* Of all processes of the container together. The agent raises it while others leave more, and lowers it, also
+	 * below what was promised, while others want what is not taken; it reads the cells after that, and whoever
+	 * reserves says what it wants before it reads this: so both know of what was taken meanwhile. */
 	_Atomic uint64_t memory_limit;
 	uint32_t ordinal;      /* the device's number at the driver; where uuid is zero */
 	uint32_t share;        /* thousandths */
@@ -52,7 +52,8 @@ struct weir_rule {
 	uint64_t turn_period, turn_offset, turn_length;
 	/* The device, whatever number CUDA_VISIBLE_DEVICES gives it in a process. */
 	uint8_t uuid[16];
-	/* Where memory can be swapped: such as cannot is taken only while all together is within this. */
+	/* What the container has whenever it asks: beyond the limit, and within this, it says what it lacks and waits.
+	 * Where memory can be swapped: such as cannot is taken only while all together is within this. */
 	uint64_t memory_promised;
 	/* What the driver takes for a context, as long as it was not measured what it took for one. */
 	_Atomic uint64_t context_bytes;
@@ -73,7 +74,9 @@ struct weir_rules {
 	/* Where all of its memory is to be: with the host where odd. It grows with each change, and is a futex word. */
 	_Atomic uint32_t place;
 	uint32_t flags;
-	uint64_t reserved[4];
+	_Atomic uint32_t raised; /* grows whenever a limit was raised for who waits for it, and is a futex word */
+	uint32_t unused;
+	uint64_t reserved[3];
 	struct weir_rule device[WEIR_DEVICES];
 	_Atomic uint8_t live[WEIR_CELLS]; /* cells that count: those of processes that have not ended */
 	_Atomic uint32_t pid[WEIR_CELLS]; /* of these, as the driver numbers them; 0: nobody's */
@@ -112,6 +115,7 @@ struct weir_cell {
 	_Atomic uint32_t changes;
 	_Atomic uint32_t pid; /* as the process itself knows it */
 	uint64_t reserved[6];
+	_Atomic uint32_t lacks[WEIR_DEVICES]; /* of each device: chunks of what was promised that it waits for */
 };
 
 struct weir_cells {
@@ -200,6 +204,7 @@ enum weir_message_type {
 	WEIR_PLACED = 6,  /* shim: the place in lease is reached */
 	WEIR_ASLEEP = 7,  /* shim: it waits for its memory */
 	WEIR_UNMOVED = 8, /* shim: the place in lease cannot be reached, and text says why; its memory is on the device */
+	WEIR_LACKS = 9,   /* shim: device; it waits for memory that was promised */
 };
 
 #define WEIR_ONLY_LOOKS "looks"

@@ -48,12 +48,12 @@ func (a Agent) Write(w io.Writer, p text.Palette) error {
 	}
 	fmt.Fprintln(w)
 	jobs := text.NewTable("JOB", "NAME", "PID", "GPU", "SHARE", "MODE", "POLICY",
-		"MEMORY", "OVERHEAD", "LIMIT", "SWAPPED", "GPU TIME", "STATE", "AGE")
+		"MEMORY", "OVERHEAD", "LIMIT", "LENT", "SWAPPED", "GPU TIME", "STATE", "AGE")
 	for _, j := range a.Jobs {
 		for _, u := range j.Parts {
 			jobs.Add(j.ID, j.Name, strconv.Itoa(j.Leader), strconv.Itoa(u.Device), share(u.Compute), j.Mode, j.Policy,
 				quantity.Bytes(int64(u.Used)), quantity.Bytes(int64(u.Overhead)),
-				quantity.Bytes(int64(u.Limit)), quantity.Bytes(int64(u.Swapped)),
+				quantity.Bytes(int64(max(u.Memory, u.Limit))), quantity.Bytes(int64(u.Lent)), quantity.Bytes(int64(u.Swapped)),
 				time.Duration(u.Held).Round(time.Millisecond).String(), state(j, u), quantity.Age(max(0, a.Now.Sub(j.Began))))
 		}
 	}
@@ -84,6 +84,8 @@ func state(j agent.Job, u agent.Use) string {
 		return "goes out"
 	case j.State == agent.Returning:
 		return "comes in"
+	case u.Lacks > 0:
+		return "waits for its memory"
 	case u.Holding:
 		return "computes"
 	case u.Waiting:

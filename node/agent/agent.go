@@ -77,6 +77,10 @@ type Agent struct {
 	ready  chan struct{}
 	over   chan struct{} // closed when nothing of the inbox is done any more
 	speed  [2]float64    // bytes in a second: into the device, and out of it
+	clock  func() int64  // the time of memory: that of leases
+	// claimed is, by device, room that is being made for somebody, while jobs
+	// are arranged.
+	claimed []int64
 	// lending says that the place of jobs' memory may change.
 	lending bool
 	watch   watch
@@ -94,7 +98,8 @@ func New(opts Options) (*Agent, error) {
 	opts.ComeBack, opts.WitnessEvery = cmp.Or(opts.ComeBack, comeBack), cmp.Or(opts.WitnessEvery, lookEvery)
 	a := &Agent{opts: opts, lending: opts.Arena > 0, log: opts.Logger, inbox: make(chan func(), 64),
 		ledger: parts.New(opts.Devices), jobs: map[string]*job{}, alarm: time.NewTimer(time.Hour),
-		ready: make(chan struct{}), over: make(chan struct{}), watch: newWatch(len(opts.Devices))}
+		ready: make(chan struct{}), over: make(chan struct{}), watch: newWatch(len(opts.Devices)),
+		clock: now, claimed: make([]int64, len(opts.Devices))}
 	for range opts.Devices {
 		a.times = append(a.times, arbiter.New(opts.Leases))
 	}

@@ -53,6 +53,7 @@ type Device struct {
 	parts.Device
 	FreeMemory  uint64 `json:"freeMemory"`
 	FreeCompute int64  `json:"freeCompute"`
+	Lendable    uint64 `json:"lendable"`       // bytes that one who borrows could have now, with nobody at work going out
 	Lost        bool   `json:"lost,omitempty"` // the driver does not know it any more
 
 	Context   uint64     `json:"context,omitempty"`   // bytes that the driver takes for a context, as far as is known
@@ -71,30 +72,34 @@ type Job struct {
 	Processes []int     `json:"processes"`
 	Parts     []Use     `json:"parts"`
 
-	Policy string `json:"policy"`
-	State  string `json:"state"`           // of its memory: in, leaving, out or returning
-	Held   bool   `json:"held,omitempty"`  // it stays out until somebody says otherwise
-	Stuck  string `json:"stuck,omitempty"` // why it could not be swapped out when that was last asked
-	Arena  uint64 `json:"arena"`           // bytes of the arena that are its own
-	Swaps  int64  `json:"swaps"`           // times that it went out
-	Took   int64  `json:"took"`            // nanoseconds of its last move
-	Cost   int64  `json:"cost"`            // nanoseconds to move it out and in, by what was measured
+	Policy  string `json:"policy"`
+	State   string `json:"state"`           // of its memory: in, leaving, out or returning
+	Held    bool   `json:"held,omitempty"`  // it stays out until somebody says otherwise
+	Stuck   string `json:"stuck,omitempty"` // why it could not be swapped out when that was last asked
+	Arena   uint64 `json:"arena"`           // bytes of the arena that are its own
+	Swaps   int64  `json:"swaps"`           // times that it went out
+	Took    int64  `json:"took"`            // nanoseconds of its last move
+	CostOut int64  `json:"costOutMs"`       // milliseconds to move it out, by what was measured; 0 as long as nothing was
+	CostIn  int64  `json:"costInMs"`
 }
 
 // Use is what a job has of one device and does with it. Times are nanoseconds.
 type Use struct {
 	parts.Part
-	Limit    uint64 `json:"limit"`    // bytes that it may have now: what was promised, or more that others leave
-	Used     uint64 `json:"used"`     // bytes, with what the driver takes beyond what was asked for
-	Overhead uint64 `json:"overhead"` // that
-	Measured uint64 `json:"measured"` // bytes, by the driver's word when it was last asked; 0 where it cannot say
-	Swapped  uint64 `json:"swapped"`  // of these: with the host
-	Launches uint64 `json:"launches"`
-	Busy     uint64 `json:"busy"` // with work on the device, by its processes' own word
-	Held     int64  `json:"held"` // by leases
-	Leases   int64  `json:"leases"`
-	Waiting  bool   `json:"waiting"`
-	Holding  bool   `json:"holding"`
+	Limit     uint64 `json:"limit"`     // bytes that it may have without asking
+	Used      uint64 `json:"used"`      // bytes, with what the driver takes beyond what was asked for
+	Overhead  uint64 `json:"overhead"`  // that
+	Measured  uint64 `json:"measured"`  // bytes, by the driver's word when it was last asked; 0 where it cannot say
+	Swappable uint64 `json:"swappable"` // of those used: such as can be swapped
+	Swapped   uint64 `json:"swapped"`   // of those: with the host
+	Lent      uint64 `json:"lent"`      // of what was promised: what others have, or may have
+	Lacks     uint64 `json:"lacks"`     // of what was promised: what its processes wait for
+	Launches  uint64 `json:"launches"`
+	Busy      uint64 `json:"busy"` // with work on the device, by its processes' own word
+	Held      int64  `json:"held"` // by leases
+	Leases    int64  `json:"leases"`
+	Waiting   bool   `json:"waiting"`
+	Holding   bool   `json:"holding"`
 }
 
 // listen opens the agent's socket. That of an agent that lives is not taken.
@@ -217,9 +222,11 @@ func (a *Agent) node() Node {
 	w := &a.watch
 	n := Node{Jobs: []Job{}, Watch: Watch{w.failed, w.failures, w.ended, w.beyond},
 		Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
+	at := a.clock()
 	for i, d := range a.opts.Devices {
 		free := a.ledger.Free(i)
-		n.Devices = append(n.Devices, Device{d, free.Memory, free.Compute, a.ledger.Lost(i), a.watch.contexts[i].bytes, a.strangers(i)})
+		n.Devices = append(n.Devices, Device{Device: d, FreeMemory: free.Memory, FreeCompute: free.Compute,
+			Lendable: a.lendable(i, at), Lost: a.ledger.Lost(i), Context: w.contexts[i].bytes, Strangers: a.strangers(i)})
 	}
 	for _, id := range a.ids() {
 		n.Jobs = append(n.Jobs, a.describe(a.jobs[id]))
@@ -231,14 +238,15 @@ func (a *Agent) describe(j *job) Job {
 	out := Job{ID: j.id, Name: j.request.Name, UID: j.request.UID, Leader: j.request.Leader, Mode: j.request.Mode,
 		Priority: j.request.Priority, Began: j.began, Processes: []int{}, Policy: j.request.Policy, State: j.state(),
 		Held: j.stay.held, Stuck: j.stay.stuck, Arena: j.stay.reserved, Swaps: j.stay.swaps, Took: j.stay.took,
-		Cost: a.cost(j)}
+		CostOut: milliseconds(a.cost(j, outward)), CostIn: milliseconds(a.cost(j, inward))}
 	for i, p := range j.parts {
-		u := Use{Part: p, Limit: j.pages.Rules.Device[i].MemoryLimit.Load(), Launches: j.gone[i].launches,
+		u := Use{Part: p, Limit: j.limit(i), Lent: j.lent(i), Lacks: j.lacks(i), Launches: j.gone[i].launches,
 			Busy: j.gone[i].busy}
 		for c, process := range j.cells {
 			if process != nil {
 				cell := &j.pages.Cells.Cell[c].Device[i]
 				u.Used += cell.Charged.Load()
+				u.Swappable += cell.Swappable.Load()
 				u.Swapped += cell.Swapped.Load()
 				u.Launches += cell.Launches.Load()
 				u.Busy += cell.Busy.Load()
@@ -260,6 +268,9 @@ func (a *Agent) describe(j *job) Job {
 	}
 	return out
 }
+
+// milliseconds rounds up: what takes any time takes one.
+func milliseconds(ns int64) int64 { return (ns + 999_999) / 1_000_000 }
 
 // Refusal is the answer to what cannot be done.
 type Refusal struct {

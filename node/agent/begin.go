@@ -77,12 +77,7 @@ func (a *Agent) found(j *job) (*job, error) {
 		a.ledger.Drop(j.id)
 		return nil, err
 	}
-	a.reclaim()
-	// Who finds no room, or may not have any before it can be taken back, begins outside.
-	j.stay.place, j.stay.reached = 1, 1
-	if j.mayComeIn() && a.fits(j) {
-		j.stay.place, j.stay.reached = 0, 0
-	}
+	a.placeFirst(j)
 	if err := a.open(j); err != nil {
 		a.ledger.Drop(j.id)
 		return nil, err
@@ -94,6 +89,26 @@ func (a *Agent) found(j *job) (*job, error) {
 	a.log.Info("job began", "job", j.id, "name", j.request.Name, "pid", j.request.Leader, "parts", j.parts,
 		"mode", j.request.Mode)
 	return j, nil
+}
+
+// placeFirst says where a job's memory is when it begins: who finds no room, or may
+// not have any before it can be taken back, begins outside.
+func (a *Agent) placeFirst(j *job) {
+	j.stay.place, j.stay.reached = 1, 1
+	j.stay.limits = make([]uint64, len(j.parts))
+	j.stay.since, j.stay.active = a.clock(), a.clock() // nobody has lain idle who has just begun
+	if !j.mayComeIn() {
+		return
+	}
+	if !a.fits(j) {
+		a.reclaim()
+	}
+	if a.fits(j) {
+		for i := range j.parts {
+			j.stay.limits[i] = j.needs(i)
+		}
+		j.stay.place, j.stay.reached = 0, 0
+	}
 }
 
 // newID returns a short name that no job has.
@@ -115,7 +130,7 @@ func (a *Agent) open(j *job) error {
 		return err
 	}
 	j.pages, j.seats, j.gone = pages, make([]seat, len(j.parts)), make([]past, len(j.parts))
-	j.exceeds = make([]int64, len(j.parts))
+	j.exceeds, j.recent = make([]int64, len(j.parts)), make([]recent, len(j.parts))
 	rules := pages.Rules
 	rules.Devices, rules.IdleAfter = uint32(len(j.parts)), uint32(idleAfter/time.Microsecond)
 	rules.Beat.Store(uint64(now()))
@@ -124,7 +139,7 @@ func (a *Agent) open(j *job) error {
 	for i, p := range j.parts {
 		r := &rules.Device[i]
 		r.Ordinal = uint32(a.opts.Devices[p.Device].Ordinal)
-		r.MemoryLimit.Store(p.Memory)
+		r.MemoryLimit.Store(j.firstLimit(i))
 		if r.MemoryPromised = p.Memory; j.borrows() {
 			r.MemoryPromised = p.Context
 		}
@@ -155,6 +170,14 @@ func (a *Agent) open(j *job) error {
 		a.turns(p.Device)
 	}
 	return nil
+}
+
+// firstLimit is what a job may have of a device when its rules are made.
+func (j *job) firstLimit(part int) uint64 {
+	if j.request.Policy == Lend {
+		return j.stay.limits[part]
+	}
+	return j.parts[part].Memory
 }
 
 // borrowed is how far those who borrow stand behind those who were promised.

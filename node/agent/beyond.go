@@ -212,9 +212,7 @@ func (j *job) remains(part int) uint64 {
 		return 0
 	}
 	p := j.parts[part]
-	charged := j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() })
-	swapped := j.sum(part, func(u *wire.Use) uint64 { return u.Swapped.Load() })
-	said := add(charged-min(charged, swapped), j.beyond(part))
+	said := j.resident(part)
 	one := max(p.Context, min(j.pages.Rules.Device[part].Context.Load(), p.Memory))
 	if j.borrows() {
 		one = p.Context

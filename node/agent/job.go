@@ -36,6 +36,7 @@ type job struct {
 	until    time.Time        // how long they are waited for
 	seats    []seat           // by part
 	gone     []past           // by part: what processes did that have ended
+	recent   []recent         // by part
 	stay     stay             // where its memory is
 	judged   int64            // when the driver was last asked what it has
 	exceeds  []int64          // by part: for how long it has had more than its limit
@@ -211,7 +212,7 @@ func (a *Agent) hear(j *job, p *process, m wire.Message) error {
 		a.post(func() { a.want(j, int(m.Device)) })
 	case wire.Done:
 		a.post(func() { a.done(j, int(m.Device)) })
-	case wire.Placed, wire.Asleep:
+	case wire.Placed, wire.Asleep, wire.Lacks:
 		a.post(func() {}) // it is in its cell: the agent looks after each event
 	case wire.Unmoved:
 		a.post(func() { a.unmoved(j, m.Lease, m.Text) })

@@ -66,9 +66,9 @@ func (a *Agent) judgeProcess(j *job, i int, p *process, at, long int64) {
 		"pid", p.pid, "gpu", j.parts[i].Device, "bytes", s.bytes, "may", may)
 }
 
-// keeps reports whether a process of the job was seen with what it says is out:
+// withholds reports whether a process of the job was seen with what it says is out:
 // it does not come in before that is otherwise.
-func (j *job) keeps() bool {
+func (j *job) withholds() bool {
 	for _, p := range j.cells {
 		for i := range j.parts {
 			if p != nil && len(p.seen) > 0 && p.seen[i].kept > 0 {

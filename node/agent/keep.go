@@ -32,6 +32,9 @@ type kept struct {
 	Held     bool          `json:"held"`
 	Reserved uint64        `json:"reserved"`
 	Arena    wire.Identity `json:"arena"`
+	// Limits are, by part, no less than it may have taken without asking. Only
+	// those of jobs that lend change.
+	Limits []uint64 `json:"limits"`
 }
 
 // keep writes a job down. It is there wholly or not at all.
@@ -57,6 +60,7 @@ func (a *Agent) keep(j *job) error {
 		Request: j.request, Parts: j.parts, Devices: a.names(j.parts), Began: j.began,
 		Hold: j.request.Hold, Leader: j.request.Leader, Started: j.started, UID: j.request.UID, Cells: cells,
 		Place: j.stay.place, Held: j.stay.held, Reserved: j.stay.reserved, Arena: arena,
+		Limits: j.stay.limits,
 	})
 	if err != nil {
 		return err
@@ -116,6 +120,9 @@ func (a *Agent) adopt(id string) error {
 		return err
 	}
 	k.Request.Leader, k.Request.UID, k.Request.Hold = k.Leader, k.UID, k.Hold
+	if len(k.Limits) != len(k.Parts) {
+		return fmt.Errorf("it has %d limits for %d parts", len(k.Limits), len(k.Parts))
+	}
 	reached := k.Place
 	if k.Place > 0 || k.Reserved > 0 {
 		a.lending, reached = true, k.Place-1 // nobody has said so yet
@@ -124,8 +131,8 @@ func (a *Agent) adopt(id string) error {
 	// on: they have until then to come back.
 	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
 		started: k.Started, ended: k.Hold == nil && since != k.Started, until: time.Now().Add(2 * time.Second),
-		stay: stay{place: k.Place, reached: reached, held: k.Held,
-			reserved: k.Reserved, lostArena: k.Arena}}); err != nil {
+		stay: stay{place: k.Place, reached: reached, held: k.Held, since: a.clock(), active: a.clock(),
+			reserved: k.Reserved, lostArena: k.Arena, limits: k.Limits}}); err != nil {
 		a.ledger.Drop(id)
 		return err
 	}

@@ -28,6 +28,7 @@ var (
 	computeFree  = desc("compute_free_ratio", "Compute of a GPU that no job was promised.", "gpu")
 	memoryUsed   = desc("memory_used_bytes", "Memory that a job's processes have.", "job", "name", "gpu")
 	memoryLimit  = desc("memory_limit_bytes", "Memory that a job was promised.", "job", "name", "gpu")
+	memoryLent   = desc("memory_lent_bytes", "Of what a job was promised: what others have, or may have.", "job", "name", "gpu")
 	share        = desc("compute_ratio", "Compute that a job was promised.", "job", "name", "gpu")
 	held         = desc("held_seconds_total", "Time for which a job had a GPU by leases.", "job", "name", "gpu")
 	busy         = desc("busy_seconds_total", "Time in which a job had work on a GPU, by its own word.", "job", "name", "gpu")
@@ -50,8 +51,8 @@ var (
 )
 
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{memoryFree, computeFree, memoryUsed, memoryLimit, share, held, busy, leases,
-		launches, waiting, swapped, swappedOut, swaps, arena, arenaFree, swapSpeed, overhead, contextTakes, strangers,
+	for _, d := range []*prometheus.Desc{memoryFree, computeFree, memoryUsed, memoryLimit, memoryLent, share, held, busy,
+		leases, launches, waiting, swapped, swappedOut, swaps, arena, arenaFree, swapSpeed, overhead, contextTakes, strangers,
 		strangeOnes, endedOnes, exceeded, blind} {
 		out <- d
 	}
@@ -90,6 +91,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 			say(overhead, prometheus.GaugeValue, float64(u.Overhead), of...)
 			say(swapped, prometheus.GaugeValue, float64(u.Swapped), of...)
 			say(memoryLimit, prometheus.GaugeValue, float64(u.Memory), of...)
+			say(memoryLent, prometheus.GaugeValue, float64(u.Lent), of...)
 			say(share, prometheus.GaugeValue, float64(u.Compute)/1000, of...)
 			say(held, prometheus.CounterValue, float64(u.Held)/1e9, of...)
 			say(busy, prometheus.CounterValue, float64(u.Busy)/1e9, of...)

@@ -1,15 +1,14 @@
 package agent
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/weir-gpu/weir/node/wire"
 )
 
-// Who has memory on a device is decided here: promises are kept first, what is
-// left or idle is lent, and nobody is brought in before there is room.
+// What jobs have of a device, may have and need is counted here; arrange.go
+// decides by it. In all of it, who says something in its cells writes it before
+// it reads its limit, and the agent writes a limit before it reads cells.
 
 const (
 	idleMemory = 5 * time.Second // a job's memory is idle when it did nothing for so long
@@ -17,29 +16,99 @@ const (
 	staysCosts = 10              // and for so many times as long as it takes to move it
 )
 
+// cushion is what a job may take without asking while others have what it has
+// not taken: small allocations are not to wait. It is lost to the others, so it
+// is little beside what they may have.
+func cushion(promised uint64) uint64 { return min(64<<20, promised/16) }
+
 // most is what a job may have of a device where others leave it.
 func (a *Agent) most(j *job, part int) uint64 {
 	p := j.parts[part]
 	return max(p.Memory, min(j.request.Most, a.opts.Devices[p.Device].Memory))
 }
 
-// taken is what a job's processes say that they have of a device, and are about
-// to have.
-func (j *job) taken(part int) uint64 {
-	return add(j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() + u.Wanted.Load() }), j.beyond(part))
+// sum adds up what a job's processes have of a device.
+func (j *job) sum(part int, of func(*wire.Use) uint64) (n uint64) {
+	for c, p := range j.cells {
+		if p != nil || j.awaited[c] {
+			n = add(n, of(&j.pages.Cells.Cell[c].Device[part]))
+		}
+	}
+	return n
 }
 
-// needs is what a job must have of a device to be there: what it was promised,
-// and what it has taken beyond. What it was never given does not count.
+// taken is what a job's processes say that they have of a device, and are about
+// to have, wherever it is, and what the driver takes beyond that. A wish is read
+// before the charge, or the context, that it becomes: it is seen as one or as
+// both, never as neither.
+func (j *job) taken(part int) uint64 {
+	all := j.sum(part, func(u *wire.Use) uint64 {
+		wanted := u.Wanted.Load()
+		return add(wanted, u.Charged.Load())
+	})
+	return add(all, j.beyond(part))
+}
+
+// resident is what of that is not with the host.
+func (j *job) resident(part int) uint64 {
+	all := j.sum(part, func(u *wire.Use) uint64 {
+		wanted := u.Wanted.Load()
+		all := add(wanted, u.Charged.Load())
+		return all - min(all, u.Swapped.Load())
+	})
+	return add(all, j.beyond(part))
+}
+
+// lacks is what of its promise a job's processes wait for.
+func (j *job) lacks(part int) (bytes uint64) {
+	for c, p := range j.cells {
+		if p != nil || j.awaited[c] {
+			bytes += wire.Chunk * uint64(j.pages.Cells.Cell[c].Lacks[part].Load())
+		}
+	}
+	return bytes
+}
+
+func (j *job) limit(part int) uint64 { return j.pages.Rules.Device[part].MemoryLimit.Load() }
+
+// goal is what a job is to have of a device at once: what it has taken and what
+// of its promise it asks for. Beyond its promise it keeps what it has. Jobs that
+// do not lend have theirs whole.
+func (j *job) goal(part int) uint64 {
+	promised := j.parts[part].Memory
+	if j.request.Policy != Lend {
+		return promised
+	}
+	if taken := j.taken(part); taken > promised {
+		return min(taken, max(promised, j.request.Most))
+	} else {
+		return min(promised, taken+j.lacks(part))
+	}
+}
+
+// needs is what a job must have of a device to be there, with what it may take
+// without asking.
 func (j *job) needs(part int) uint64 {
-	p := j.parts[part]
-	return max(p.Memory, min(j.taken(part), max(p.Memory, j.request.Most)))
+	goal, promised := j.goal(part), j.parts[part].Memory
+	return max(goal, min(promised, goal+cushion(promised)))
+}
+
+// keeps is what a job keeps while others want what it has not taken. What it
+// has given back is its own for as long as until memory counts as idle: one
+// that takes the same again and again does not send others out each time.
+func (j *job) keeps(part int) uint64 {
+	promised := j.parts[part].Memory
+	return max(j.needs(part), min(promised, j.recent[part].bytes+cushion(promised)))
 }
 
 // occupies is what a job has of a device, or may take at any time.
 func (j *job) occupies(part int) uint64 {
+	p := j.parts[part]
 	if j.state() != Out || now() < j.stay.doubt {
-		return max(j.needs(part), j.pages.Rules.Device[part].MemoryLimit.Load())
+		return max(j.limit(part), min(j.taken(part), max(p.Memory, j.request.Most)))
+	}
+	if j.request.Policy == Lend {
+		return max(j.limit(part), j.remains(part))
 	}
 	return j.remains(part)
 }
@@ -47,54 +116,31 @@ func (j *job) occupies(part int) uint64 {
 // over reports whether a job has more of a device than it was promised.
 func (j *job) over() bool {
 	for i, p := range j.parts {
-		if j.needs(i) > p.Memory {
+		if j.goal(i) > p.Memory {
 			return true
 		}
 	}
 	return false
 }
 
-// reclaim takes back what jobs may have beyond what they were promised, and
-// have not taken.
-func (a *Agent) reclaim() {
-	for _, j := range a.jobs {
-		for i, p := range j.parts {
-			limit := &j.pages.Rules.Device[i].MemoryLimit
-			if limit.Load() <= p.Memory {
-				continue
-			}
-			// First the limit, then a look: who reserves does it the other way round.
-			limit.Store(p.Memory)
-			limit.Store(j.needs(i))
+// asks reports whether a job that is on its devices waits for what it was
+// promised there.
+func (j *job) asks() bool {
+	if s := j.state(); s != In && s != Returning || j.request.Policy != Lend {
+		return false
+	}
+	for i := range j.parts {
+		if j.lacks(i) > 0 && j.goal(i) > j.limit(i) {
+			return true
 		}
 	}
+	return false
 }
 
-// grant lets those who may burst have what others leave, as long as they leave
-// it.
-func (a *Agent) grant() {
-	for device := range a.opts.Devices {
-		var burst []*job
-		for _, j := range a.jobs {
-			if i := j.part(device); i >= 0 && (j.state() == In || j.state() == Returning) && j.swappable() &&
-				j.pages.Rules.Device[i].MemoryLimit.Load() < a.most(j, i) {
-				burst = append(burst, j)
-			}
-		}
-		slices.SortFunc(burst, func(x, y *job) int { return cmp.Compare(x.id, y.id) })
-		for k, j := range burst {
-			i, room := j.part(device), a.room(device)
-			if share := room / int64(len(burst)-k); share > 0 {
-				limit := &j.pages.Rules.Device[i].MemoryLimit
-				limit.Store(min(limit.Load()+uint64(share), a.most(j, i)))
-			}
-		}
-	}
-}
-
-// room is what of a device nobody occupies; below zero what it is short of.
+// room is what of a device nobody occupies, nor is it being made free for
+// somebody; below zero what it is short of.
 func (a *Agent) room(device int) int64 {
-	room := int64(a.opts.Devices[device].Memory)
+	room := int64(a.opts.Devices[device].Memory) - a.claimed[device]
 	for _, j := range a.jobs {
 		if i := j.part(device); i >= 0 {
 			room -= int64(j.occupies(i))
@@ -103,10 +149,14 @@ func (a *Agent) room(device int) int64 {
 	return room
 }
 
-// short is how many bytes a device lacks for a job to come in; 0 or less: none.
+// short is how many bytes a device lacks for what a job wants: to come in, or
+// what it was promised; 0 or less: none.
 func (a *Agent) short(j *job, part int) int64 {
-	p := j.parts[part]
-	return int64(j.needs(part)) - int64(j.occupies(part)) - a.room(p.Device)
+	want := j.goal(part)
+	if j.state() == Out {
+		want = j.needs(part)
+	}
+	return int64(want) - int64(j.occupies(part)) - a.room(j.parts[part].Device)
 }
 
 func (a *Agent) fits(j *job) bool {
@@ -118,102 +168,12 @@ func (a *Agent) fits(j *job) bool {
 	return true
 }
 
-// arrange lets jobs come in that want to, and makes room for them.
-func (a *Agent) arrange() {
-	at := now()
-	var want []*job
-	for _, j := range a.jobs {
-		a.settle(j)
-		j.look(a, at)
-		s := &j.stay
-		if j.state() == Out && !s.held && (s.called || j.asleep()) && j.mayComeIn() {
-			want = append(want, j)
-		}
-	}
-	slices.SortFunc(want, func(x, y *job) int {
-		return cmp.Or(-cmp.Compare(rank(x), rank(y)), cmp.Compare(y.request.Priority, x.request.Priority),
-			cmp.Compare(x.stay.since, y.stay.since), cmp.Compare(x.id, y.id))
-	})
-	if len(want) == 0 {
-		a.grant()
-		return
-	}
-	a.reclaim()
-	for _, j := range want {
-		if a.fits(j) {
-			a.move(j)
-		} else {
-			a.makeRoom(j, at)
-		}
-	}
-}
-
-// rank puts those before others who were promised what they want.
-func rank(j *job) int {
-	if j.borrows() || j.over() {
-		return 0
-	}
-	return 1
-}
-
-// look notes whether a job is at work.
-func (j *job) look(a *Agent, at int64) {
-	work, busy := uint64(0), j.asleep()
-	for i := range j.parts {
-		work += j.gone[i].launches + j.sum(i, func(u *wire.Use) uint64 { return u.Launches.Load() + u.Busy.Load() })
-		busy = busy || j.hungry(i) || j.seats[i].lease != 0 && j.works(i)
-	}
-	if busy || work != j.stay.work {
-		j.stay.work, j.stay.active = work, at
-	}
-}
-
-// makeRoom lets others go out so that a job can come in; nobody, where that
-// would not be enough.
-func (a *Agent) makeRoom(j *job, at int64) {
-	var victims []*job
-	for _, v := range a.jobs {
-		if v != j && a.yields(v, j, at) {
-			victims = append(victims, v)
-		}
-	}
-	slices.SortFunc(victims, func(x, y *job) int {
-		return cmp.Or(
-			compareBool(a.idle(y, at), a.idle(x, at)), // who is idle goes first
-			cmp.Compare(rank(x), rank(y)),             // then who borrows
-			cmp.Compare(x.request.Priority, y.request.Priority),
-			cmp.Compare(x.stay.active, y.stay.active),
-			cmp.Compare(x.stay.since, y.stay.since),
-			cmp.Compare(x.id, y.id))
-	})
-	var chosen []*job
-	for i, p := range j.parts {
-		need := a.short(j, i) - a.leaving(p.Device)
-		for _, v := range victims {
-			if k := v.part(p.Device); need > 0 && k >= 0 {
-				if !slices.Contains(chosen, v) {
-					chosen = append(chosen, v)
-				}
-				need -= int64(v.sheds(k))
-			}
-		}
-		if need > 0 {
-			return
-		}
-	}
-	for _, v := range chosen {
-		a.move(v)
-	}
-}
-
-func compareBool(x, y bool) int {
-	number := map[bool]int{true: 1}
-	return cmp.Compare(number[x], number[y])
-}
-
 // sheds is what of a device is free when a job has gone out.
 func (j *job) sheds(part int) uint64 {
-	fixed := j.sum(part, func(u *wire.Use) uint64 { return u.Charged.Load() - min(u.Charged.Load(), u.Swappable.Load()) })
+	fixed := j.sum(part, func(u *wire.Use) uint64 {
+		charged := u.Charged.Load()
+		return charged - min(charged, u.Swappable.Load())
+	})
 	all := j.occupies(part)
 	return all - min(add(fixed, j.stays(part)), all)
 }
@@ -228,49 +188,32 @@ func (a *Agent) leaving(device int) (bytes int64) {
 	return bytes
 }
 
-// idle reports whether a job's memory is.
-func (a *Agent) idle(j *job, at int64) bool { return at-j.stay.active >= int64(a.opts.IdleMemory) }
-
-// yields reports whether a job goes out so that another can come in.
-func (a *Agent) yields(v, j *job, at int64) bool {
-	if v.state() != In || !v.swappable() || at < v.stay.until && rank(j) == 0 {
-		return false
+// lent is what of a job's promise others have, or may have.
+func (j *job) lent(part int) uint64 {
+	if j.request.Policy != Lend {
+		return 0
 	}
-	switch {
-	case a.idle(v, at):
-		return true
-	case rank(v) > 0:
-		return false // it was promised what it has, and uses it
-	case rank(j) > 0 || j.request.Priority > v.request.Priority:
-		return true
-	case j.request.Priority < v.request.Priority:
-		return false
-	}
-	return at-v.stay.since >= max(int64(a.opts.LeastStay), staysCosts*a.cost(v))
+	promised := j.parts[part].Memory
+	return promised - min(promised, j.occupies(part))
 }
 
-// cost is how long it takes to move a job out and in again, in nanoseconds, by
-// what was measured; 0 as long as nothing was.
-func (a *Agent) cost(j *job) (ns int64) {
-	bytes := uint64(0)
-	for i := range j.parts {
-		bytes += j.sum(i, func(u *wire.Use) uint64 { return u.Swappable.Load() })
-	}
-	for _, speed := range a.speed {
-		if speed > 0 {
-			ns += int64(float64(bytes) / speed * 1e9)
-		}
-	}
-	return ns
-}
-
-// again is when to arrange anew at the latest, while somebody waits for room: 0
-// when nobody does.
-func (a *Agent) again() int64 {
+// lendable is what one who borrows could have of a device now, with nobody who
+// is at work going out.
+func (a *Agent) lendable(device int, at int64) (bytes uint64) {
+	room := int64(a.opts.Devices[device].Memory)
 	for _, j := range a.jobs {
-		if s := &j.stay; j.state() == Out && !s.held && (s.called || j.asleep()) {
-			return now() + int64(50*time.Millisecond)
+		i := j.part(device)
+		if i < 0 {
+			continue
 		}
+		has := j.occupies(i)
+		switch {
+		case j.state() == In && j.swappable() && a.idle(j, at):
+			has -= j.sheds(i)
+		case j.state() != Out && j.request.Policy == Lend:
+			has = min(has, j.keeps(i))
+		}
+		room -= int64(has)
 	}
-	return 0
+	return uint64(max(0, room))
 }

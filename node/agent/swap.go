@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +44,8 @@ type stay struct {
 	ready     bool          // all of the arena is there
 	reap      bool          // a process has ended that may own some of it
 
+	limits []uint64 // by part: what it may have had of it without asking, when that was last written down
+
 	swaps int64 // times that it went out
 	took  int64 // nanoseconds of the last move
 }
@@ -69,7 +70,7 @@ func (j *job) borrows() bool { return j.request.Policy == Borrow }
 // mayComeIn reports whether a job may be on the device: what it takes there that
 // was not promised to it must be able to go.
 func (j *job) mayComeIn() bool {
-	return (j.stay.ready || !j.borrows() && j.request.Most == 0) && !j.keeps()
+	return (j.stay.ready || !j.borrows() && j.request.Most == 0) && !j.withholds()
 }
 
 // reserve takes a job's part of the arena: all that it may have can be swapped.
@@ -142,103 +143,15 @@ func (a *Agent) touch(j *job) error {
 // swappable reports whether a job can be swapped out now.
 func (j *job) swappable() bool { return j.stay.arena != nil && j.stay.ready }
 
-// move lets a job's memory go out, or come in, and writes that down first: an
-// agent that comes back goes on with it.
-func (a *Agent) move(j *job) {
-	s := &j.stay
-	s.place++
-	s.asked = now()
-	if out(s.place) {
-		s.swaps++
-	} else {
-		s.called = false
-		for i := range j.parts {
-			j.pages.Rules.Device[i].MemoryLimit.Store(j.needs(i))
-		}
-		a.grant() // before it takes any
-	}
-	if err := a.keep(j); err != nil {
-		a.log.Warn("where a job's memory is to be could not be written down", "job", j.id, "error", err)
-	}
-	j.pages.Rules.Place.Store(s.place)
-	wire.Wake(&j.pages.Rules.Place)
-	a.log.Info("job moves", "job", j.id, "state", j.state())
-	a.settle(j)
-}
-
-// askedFor is how long a job that says that it is out is not believed, while
-// the driver is asked.
-const askedFor = 100 * time.Millisecond
-
-// settle notes that all processes of a job have done as they were told.
-func (a *Agent) settle(j *job) {
-	s := &j.stay
-	if s.reached == s.place {
-		return
-	}
-	for c, p := range j.cells {
-		if j.awaited[c] || p != nil && !p.looks && j.pages.Cells.Cell[c].Placed.Load() != s.place {
-			return
-		}
-	}
-	if j.lost != (wire.Identity{}) && time.Now().Before(j.until) {
-		return // who was there before may come back yet
-	}
-	s.reached, s.since = s.place, now()
-	s.active = s.since
-	if out(s.place) && a.watched() {
-		s.doubt = s.since + int64(askedFor)
-		a.lookSoon()
-	}
-	if s.asked > 0 {
-		s.took = s.since - s.asked
-		a.measure(j, s.took)
-	}
-	a.log.Info("job moved", "job", j.id, "state", j.state())
-}
-
-// measure learns how fast memory moves, from moves large enough to tell.
-func (a *Agent) measure(j *job, took int64) {
-	bytes := uint64(0)
-	for i := range j.parts {
-		bytes += j.sum(i, func(u *wire.Use) uint64 { return u.Swappable.Load() })
-	}
-	if bytes < 32<<20 || took <= 0 {
-		return
-	}
-	speed := &a.speed[j.stay.place%2]
-	if rate := float64(bytes) / float64(took) * 1e9; *speed == 0 {
-		*speed = rate
-	} else {
-		*speed += (rate - *speed) / 4
-	}
-}
-
-// sum adds up what a job's processes have of a device.
-func (j *job) sum(part int, of func(*wire.Use) uint64) (n uint64) {
-	for c, p := range j.cells {
-		if p != nil || j.awaited[c] {
-			n += of(&j.pages.Cells.Cell[c].Device[part])
-		}
-	}
-	return n
-}
-
-// unmoved takes in that a job cannot go out. It stays for a while.
-func (a *Agent) unmoved(j *job, place uint32, why string) {
-	if a.jobs[j.id] != j || j.stay.place != place || !out(place) {
-		return
-	}
-	a.log.Warn("job was not swapped out", "job", j.id, "why", why)
-	j.stay.stuck, j.stay.held = why, false
-	j.stay.until = now() + int64(time.Minute)
-	a.move(j)
-}
-
-// asleep reports whether a process waits for its memory.
-func (j *job) asleep() bool {
+// waits reports whether a process waits for its memory, or for more of it.
+func (j *job) waits() bool {
 	for c, p := range j.cells {
 		if p != nil && j.pages.Cells.Cell[c].Asleep.Load() != 0 {
+			return true
+		}
+	}
+	for i := range j.parts {
+		if j.lacks(i) > 0 {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -156,4 +157,50 @@ func TestTheArenaComesBack(t *testing.T) {
 	if _, err := n.begin(large); err == nil || !strings.Contains(err.Error(), refusal) {
 		t.Errorf("%v, want %s", err, refusal)
 	}
+}
+
+// TestNothingIsLentBeforeAllAreBack restarts the agent of an owner's two
+// processes: as long as one of them may take what the agent before has let it,
+// nobody else has that.
+func TestNothingIsLentBeforeAllAreBack(t *testing.T) {
+	n := newLender(t)
+	job := n.lends(64 * mib)
+	first, second := connect(t, job.Socket), connect(t, job.Socket)
+	first.use.Charged.Store(8 * mib)
+	second.use.Charged.Store(8 * mib)
+	if _, err := n.begin(agent.Request{Name: "stays", Devices: 1, Memory: gib - 64*mib, Compute: 300, Mode: "fair"}); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	n.start(parts.Device{UUID: "GPU-0", Name: "H100", Memory: gib})
+	back := wire.Message{Kind: wire.Hello, Device: wire.Magic, Lease: wire.Version, Cell: uint32(first.cell) + 1}
+	again, err := hello(t, job.Socket, back, first.cells, first.arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := n.begin(agent.Request{Name: "b", Devices: 1, Memory: 32 * mib, Compute: 300, Mode: "fair", Policy: agent.Borrow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	borrower := connect(t, b.Socket)
+	cell := cellOf(t, borrower)
+	cell.Placed.Store(1)
+	cell.Asleep.Store(1)
+	borrower.say(t, wire.Message{Kind: wire.Asleep})
+	for range 50 { // its arena is there in a moment
+		if limit := again.rules.Device[0].MemoryLimit.Load(); limit != 64*mib || borrower.rules.Place.Load() != 1 {
+			t.Fatalf("the owner's limit is %d, and who borrows is at %d", limit, borrower.rules.Place.Load())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	back.Cell = uint32(second.cell) + 1
+	if _, err := hello(t, job.Socket, back, second.cells, second.arena); err != nil {
+		t.Fatal(err)
+	}
+	n.eventually("it is lent", func() error {
+		if limit := again.rules.Device[0].MemoryLimit.Load(); limit > 32*mib || borrower.rules.Place.Load() != 2 {
+			return fmt.Errorf("the owner's limit is %d, and who borrows is at %d", limit, borrower.rules.Place.Load())
+		}
+		return nil
+	})
 }

@@ -44,7 +44,7 @@ const (
 // Rule is one device, as the container may use it. Memory is in bytes, times
 // are nanoseconds of CLOCK_MONOTONIC, the share is in thousandths.
 type Rule struct {
-	MemoryLimit                        atomic.Uint64 // changes while others leave more
+	MemoryLimit                        atomic.Uint64 // changes with what others leave and want
 	Ordinal                            uint32
 	Share                              uint32
 	Mode                               Mode
@@ -52,10 +52,11 @@ type Rule struct {
 	LeaseUntil                         atomic.Uint64
 	TurnPeriod, TurnOffset, TurnLength uint64
 	UUID                               [16]byte
-	MemoryPromised                     uint64        // up to where memory may be taken that cannot be swapped
-	Context                            atomic.Uint64 // bytes that a context is expected to take
-	Unseen                             atomic.Uint64 // bytes of processes that have no cell
-	_                                  [4]uint64
+	// MemoryPromised is what is there when it is asked for, and may be such as cannot be swapped.
+	MemoryPromised uint64
+	Context        atomic.Uint64 // bytes that a context is expected to take
+	Unseen         atomic.Uint64 // bytes of processes that have no cell
+	_              [4]uint64
 }
 
 // Rules is what the agent writes and the container reads.
@@ -66,7 +67,9 @@ type Rules struct {
 	Beat           atomic.Uint64
 	Place          atomic.Uint32 // where all memory is to be: with the host where odd
 	Flags          Flags
-	_              [4]uint64
+	Raised         atomic.Uint32 // a futex word: grows when a limit was raised for who waits for it
+	_              uint32
+	_              [3]uint64
 	Device         [Devices]Rule
 	live           [Cells / 4]atomic.Uint32 // one byte for each cell
 	PID            [Cells]atomic.Uint32     // as the driver numbers processes
@@ -113,6 +116,7 @@ type Cell struct {
 	Changes atomic.Uint32
 	PID     atomic.Uint32 // as the process itself knows it
 	_       [6]uint64
+	Lacks   [Devices]atomic.Uint32 // chunks of what was promised that it waits for
 }
 
 // CellTable is what the processes of a container write, a cell each.
@@ -130,6 +134,7 @@ const (
 	Placed                  // shim: the place in Lease is reached
 	Asleep                  // shim: it waits for its memory
 	Unmoved                 // shim: the place in Lease cannot be reached; Text says why
+	Lacks                   // shim: Device; it waits for memory that was promised
 )
 
 // OnlyLooks is what a process says in its hello that takes no memory.

@@ -27,6 +27,7 @@ func layout() string {
 	say("rules.beat", unsafe.Offsetof(rules.Beat))
 	say("rules.place", unsafe.Offsetof(rules.Place))
 	say("rules.flags", unsafe.Offsetof(rules.Flags))
+	say("rules.raised", unsafe.Offsetof(rules.Raised))
 	say("rules.device", unsafe.Offsetof(rules.Device))
 	live, _ := reflect.TypeFor[wire.Rules]().FieldByName("live")
 	say("rules.live", live.Offset)
@@ -48,6 +49,7 @@ func layout() string {
 	say("use.swapped", unsafe.Offsetof(use.Swapped))
 	say("cell.placed", unsafe.Offsetof(wire.Cell{}.Placed))
 	say("cell.asleep", unsafe.Offsetof(wire.Cell{}.Asleep))
+	say("cell.lacks", unsafe.Offsetof(wire.Cell{}.Lacks))
 	say("cell.changes", unsafe.Offsetof(wire.Cell{}.Changes))
 	say("cell.pid", unsafe.Offsetof(wire.Cell{}.PID))
 	say("cells", unsafe.Sizeof(wire.CellTable{}))
@@ -71,6 +73,7 @@ int main(void) {
 	AT("rules.beat", weir_rules, beat)
 	AT("rules.place", weir_rules, place)
 	AT("rules.flags", weir_rules, flags)
+	AT("rules.raised", weir_rules, raised)
 	AT("rules.device", weir_rules, device)
 	AT("rules.live", weir_rules, live)
 	AT("rules.pid", weir_rules, pid)
@@ -90,6 +93,7 @@ int main(void) {
 	AT("use.swapped", weir_use, swapped)
 	AT("cell.placed", weir_cell, placed)
 	AT("cell.asleep", weir_cell, asleep)
+	AT("cell.lacks", weir_cell, lacks)
 	AT("cell.changes", weir_cell, changes)
 	AT("cell.pid", weir_cell, pid)
 	SIZE("cells", weir_cells)
@@ -101,7 +105,7 @@ int main(void) {
 	AT("arena.ready", weir_arena, ready)
 	AT("arena.start", weir_arena, start)
 	return WEIR_MAGIC != 0x52494557u || WEIR_VERSION != 3 || WEIR_DONE != 5 || WEIR_FAIR != 2 ||
-	       WEIR_UNMOVED != 8 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
+	       WEIR_UNMOVED != 8 || WEIR_LACKS != 9 || WEIR_COPYING_IN != 3 || WEIR_CHUNK != 2 << 20;
 }
 `
 

@@ -26,9 +26,9 @@ const (
 // The shim's sources, for each of its two libraries.
 var (
 	process = []string{"self.c", "connect.c", "members.c", "ledger.c"}
-	driver  = []string{"arena.c", "arrays.c", "async.c", "contexts.c", "copies.c", "driver.c", "estimate.c", "gate.c", "graphs.c",
-		"launch.c", "marks.c", "memory.c", "mover.c", "pieces.c", "pointers.c", "pools.c", "queue.c", "real.c", "regions.c",
-		"swap.c", "table.c", "vmm.c"}
+	driver  = []string{"arena.c", "arrays.c", "async.c", "contexts.c", "copies.c", "driver.c", "estimate.c", "gate.c",
+		"graphs.c", "launch.c", "marks.c", "memory.c", "mover.c", "pieces.c", "pointers.c", "pools.c", "promise.c", "queue.c",
+		"real.c", "regions.c", "swap.c", "table.c", "vmm.c"}
 	nvml = []string{"nvml.c", "processes.c"}
 )
 

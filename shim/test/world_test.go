@@ -39,7 +39,7 @@ var programs = map[string]struct {
 	driver  bool
 	sources []string
 }{
-	"agent":        {false, []string{"test/c/agent.c", "test/c/arbiter.c"}},
+	"agent":        {false, []string{"test/c/agent.c", "test/c/arbiter.c", "test/c/lender.c"}},
 	"ledger_test":  {false, []string{"test/c/ledger_test.c", "ledger.c"}},
 	"table_test":   {false, []string{"test/c/table_test.c", "table.c"}},
 	"memory_test":  {true, []string{"test/c/memory_test.c", "test/c/families.c"}},

@@ -165,20 +165,7 @@ func (n *apart) afterwards(first, second *program, dead bool) {
 		p.expect("write", "written")
 		p.expect("check", "right")
 	}
-	for _, p := range []*program{first, second} {
-		p.input.Close()
-		_ = p.cmd.Wait()
-	}
-	n.eventually("nothing is left", func() error {
-		a := n.node.node()
-		if a.Arena.Free != a.Arena.Memory || len(a.Jobs) != 0 || a.Devices[0].FreeMemory != device {
-			return fmt.Errorf("%+v", a)
-		}
-		return nil
-	})
-	if used := n.usedOnDevice(); used != 0 {
-		n.Errorf("%d bytes of the device are taken in the end", used)
-	}
+	n.nothingIsLeft(first, second)
 }
 
 // usedOnDevice asks the driver itself: who is not in a job may take all of it.

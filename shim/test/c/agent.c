@@ -1,9 +1,10 @@
 /*
- * A small agent for tests. Usage: agent PATH,MEMORY,SHARE,MODE[,DEVICES[,arena]]...
+ * A small agent for tests. Usage: agent PATH,MEMORY,SHARE,MODE[,DEVICES[,arena[,LEND]]]...
  * Each argument is a container: its socket, its bytes of each device, its
  * thousandths of device 0, and free, strict or fair. One with an arena has one
  * for its bytes of one device; SIGUSR1 lets the memory of all of those change its
- * place. It says "ready" when it is.
+ * place. What one has not taken that lends is lent to others, and back so many
+ * milliseconds after it wants it. It says "ready" when it is.
  */
 #include "agent.h"
 
@@ -88,7 +89,8 @@ static void begin(struct container *c, char *spec)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	const char *path = strtok(spec, ","), *memory = strtok(NULL, ","), *part = strtok(NULL, ","),
-		   *mode = strtok(NULL, ","), *devices = strtok(NULL, ","), *arena = strtok(NULL, ",");
+		   *mode = strtok(NULL, ","), *devices = strtok(NULL, ","), *arena = strtok(NULL, ","),
+		   *lends = strtok(NULL, ",");
 	static uint64_t offset;
 
 	if (mode == NULL)
@@ -115,6 +117,8 @@ static void begin(struct container *c, char *spec)
 	c->arena_fd = -1;
 	if (arena != NULL)
 		make_arena(c, strtoull(memory, NULL, 0));
+	c->lends = lends != NULL;
+	c->patience = c->lends ? strtoull(lends, NULL, 0) * 1000000 : 0;
 	offset += c->rules->device[0].turn_length;
 	/* Nobody who is given this can write it, or change its size. */
 	fcntl(c->rules_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
@@ -145,7 +149,7 @@ static void welcome(struct container *c, int fd)
 		close(fd);
 		return;
 	}
-	if (c->clients < MAX_CLIENTS && c->rules->device[0].memory_limit > 0) {
+	if (c->clients < MAX_CLIENTS && c->rules->device[0].memory_promised > 0) {
 		uint32_t cell = 0;
 		while (atomic_load(&c->rules->live[cell]))
 			cell++;
@@ -210,7 +214,8 @@ int main(int argc, char **argv)
 				fds[n++] = (struct pollfd){.fd = containers[i].client[k].fd, .events = POLLIN};
 		}
 		move();
-		uint64_t wait = arbitrate();
+		uint64_t wait = arbitrate(), soon = lend();
+		wait = soon < wait ? soon : wait;
 		struct timespec t = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
 		if (ppoll(fds, (nfds_t)n, &t, NULL) <= 0)
 			continue;

@@ -23,6 +23,9 @@ struct container {
 	struct client client[MAX_CLIENTS];
 	int clients;
 	uint64_t used; /* nanoseconds of leases */
+	bool lends;	   /* what it has not taken */
+	uint64_t patience; /* how long who wants it back waits for it, in nanoseconds */
+	uint64_t asked;	   /* since when somebody waits; 0: nobody does */
 };
 
 extern struct container containers[MAX_CONTAINERS];
@@ -32,5 +35,8 @@ uint64_t now(void);
 
 /* Gives and ends leases of device 0; how long until it is to be called again, in nanoseconds. */
 uint64_t arbitrate(void);
+
+/* Lends what containers have not taken, and gives it back; the same. */
+uint64_t lend(void);
 
 #endif

@@ -94,6 +94,32 @@ static void alone(void)
 	ledger_release(&l, 0, LIMIT);
 }
 
+/* What was promised and is lent to others is neither given nor refused, and there is nothing to be seen of that. */
+static void lent(void)
+{
+	struct ledger l = {PTHREAD_MUTEX_INITIALIZER, &world->rules, &world->cells, 3};
+	struct weir_rule *r = &world->rules.device[0];
+	const _Atomic uint32_t *lacks = &world->cells.cell[3].lacks[0];
+
+	r->memory_promised = LIMIT;
+	atomic_store(&r->memory_limit, LIMIT / 4);
+	expect(ledger_reserve(&l, 0, LIMIT / 4) == LEDGER_YES, "what is not lent is given");
+	expect(ledger_reserve(&l, 0, LIMIT / 4) == LEDGER_LATER, "what is lent is to be waited for");
+	expect(ledger_reserve(&l, 0, LIMIT) == LEDGER_NO, "more than was promised is refused");
+	expect(ledger_limit(&l, 0) == LIMIT && ledger_used(&l, 0) == LIMIT / 4, "what was promised is shown");
+	ledger_lack(&l, 0, WEIR_CHUNK + 1, true);
+	expect(atomic_load(lacks) == 2, "chunks are counted");
+	expect(ledger_lacks(&l, 0, LIMIT / 4), "it is waited for");
+	atomic_store(&r->memory_limit, LIMIT);
+	expect(!ledger_lacks(&l, 0, LIMIT / 4), "it is there");
+	ledger_lack(&l, 0, WEIR_CHUNK + 1, false);
+	expect(atomic_load(lacks) == 0, "nobody waits");
+	expect(ledger_reserve(&l, 0, LIMIT) == LEDGER_NO, "all is taken");
+	ledger_release(&l, 0, LIMIT / 4);
+	atomic_store(&world->rules.live[3], 0);
+	r->memory_promised = 0;
+}
+
 /* Several at once, half of whom are killed: as an agent does, their cells are taken out when they have ended. */
 static void together(int processes, int rounds, bool killing)
 {
@@ -131,6 +157,7 @@ int main(int argc, char **argv)
 	world->rules.devices = 1;
 	world->rules.device[0].memory_limit = LIMIT;
 	alone();
+	lent();
 	together(processes, rounds, false);
 	expect(atomic_load(&world->given) == 0, "all was given back");
 	expect(atomic_load(&world->most) <= (int64_t)LIMIT, "never above the limit");

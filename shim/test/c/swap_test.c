@@ -2,11 +2,15 @@
  * Memory that can be swapped. Usage:
  *   swap_test pointers     what a program is told of it is what it is told of any
  *   swap_test blocks LIMIT small ones share chunks: as many fit as there is room for
+ *   swap_test wait LIMIT   while one thread waits for what was promised to it, others do what they like
  *   swap_test work SECONDS threads take, write, read, free and launch, whatever is moved meanwhile
  */
 #include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "try.h"
 
@@ -146,6 +150,64 @@ static void *add(void *arg)
 	return NULL;
 }
 
+static _Atomic bool got;
+static _Atomic int signals;
+static uint64_t wanted;
+
+static void *want(void *arg)
+{
+	CUdeviceptr *at = arg;
+
+	OK(cuCtxSetCurrent(context));
+	OK(cuMemAlloc_v2(at, wanted));
+	got = true;
+	return NULL;
+}
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	signals++;
+}
+
+/* What was promised is given back half a second after it is asked for. */
+static void wait_for_it(uint64_t limit)
+{
+	CUdeviceptr small, large, more;
+	CUmodule module;
+	CUfunction f;
+	pthread_t thread, other;
+	uint64_t words = 1000;
+	uint32_t one = 1, back;
+	void *params[] = {&small, &words, &one};
+
+	signal(SIGUSR2, on_signal);
+	OK(cuModuleLoadData(&module, ""));
+	OK(cuModuleGetFunction(&f, module, "add_u32"));
+	OK(cuMemAlloc_v2(&small, 4000));
+	OK(cuMemAlloc_v2(&large, CHUNK));
+	OK(cuMemsetD32_v2(small, 0, words));
+	usleep(50000); /* the agent sees that nobody waits any more */
+	wanted = limit / 2;
+	EXPECT(pthread_create(&thread, NULL, want, &more) == 0, "a thread");
+	usleep(100000);
+	EXPECT(pthread_kill(thread, SIGUSR2) == 0, "a signal");
+	OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+	OK(cuCtxSynchronize());
+	OK(cuMemcpyDtoH_v2(&back, small, 4));
+	OK(cuMemFree_v2(large));
+	EXPECT(back == 1 && !got, "%u, and it %s its memory", back, got ? "has" : "waits for");
+	for (int i = 0; i < 100 && signals == 0; i++)
+		usleep(1000);
+	EXPECT(signals == 1 && !got, "%d signals", signals);
+	/* Two wait. */
+	wanted = limit / 4;
+	EXPECT(pthread_create(&other, NULL, want, &large) == 0, "a thread");
+	pthread_join(thread, NULL);
+	pthread_join(other, NULL);
+	EXPECT(cuMemAlloc_v2(&small, limit / 2) == CUDA_ERROR_OUT_OF_MEMORY, "nobody has more than was promised");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -155,6 +217,8 @@ int main(int argc, char **argv)
 		pointers();
 	} else if (strcmp(what, "blocks") == 0) {
 		blocks(strtoull(argv[2], NULL, 10));
+	} else if (strcmp(what, "wait") == 0) {
+		wait_for_it(strtoull(argv[2], NULL, 10));
 	} else {
 		pthread_t threads[4];
 		until = seconds() + atof(argv[2]);

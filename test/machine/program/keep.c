@@ -6,6 +6,10 @@
  *	write   writes other bytes
  *	free    frees every second buffer, and says "freed"
  *	fill    takes new ones in their place, and says "filled"
+ *	take N  takes N MiB more on the first device, fills them, and says "taken"
+ *	drop    frees them, and says "dropped"
+ *	grow N  takes N MiB more, and launches kernels of 1 ms until it has them; says in how many microseconds that
+ *	        was, how many kernels there were, and in how many microseconds these
  *	speed   says how many bytes this machine copies in a second, between pages that it has
  *	spin    launches a kernel of 10 ms on each device and waits for it, and says "spun"
  *	replay  plays a graph that was recorded in the beginning, and says "replayed" where it wrote what it was to
@@ -16,6 +20,7 @@
  * usage: keep LARGE-MIB
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,12 +89,32 @@ static bool right(int b)
 	return true;
 }
 
+static CUdeviceptr more;
+static size_t more_size;
+static const unsigned int more_words = 0x5eed1e55;
+
+static bool more_right(void)
+{
+	unsigned char *copy = malloc(more_size);
+	bool right = copy != NULL;
+
+	enter(0);
+	CHECK(cuMemcpyDtoH_v2(copy, more, more_size));
+	for (size_t i = 0; right && i < more_size; i += sizeof more_words)
+		right = memcmp(copy + i, &more_words, sizeof more_words) == 0;
+	free(copy);
+	return right;
+}
+
 static void check_all(void)
 {
 	for (int b = 0; b < BUFFERS; b++)
 		if (buffers[b] != 0 && !right(b))
 			return;
-	puts("right");
+	if (more != 0 && !more_right())
+		puts("what was taken more is wrong");
+	else
+		puts("right");
 }
 
 static void write_all(void)
@@ -225,6 +250,58 @@ static void work(double length)
 	printf("%.0f %ld %.0f\n", first * 1e6, kernels, (seconds() - began) * 1e6);
 }
 
+/* More, beside the buffers. */
+static void take(size_t mib)
+{
+	enter(0);
+	more_size = mib << 20;
+	CHECK(cuMemAlloc_v2(&more, more_size));
+	CHECK(cuMemsetD32_v2(more, more_words, more_size / 4));
+	puts("taken");
+}
+
+static void drop(void)
+{
+	enter(0);
+	CHECK(cuMemFree_v2(more));
+	more = 0;
+	puts("dropped");
+}
+
+static _Atomic bool has_more;
+
+static void *take_more(void *arg)
+{
+	double *took = arg, began = seconds();
+
+	enter(0);
+	CHECK(cuMemAlloc_v2(&more, more_size));
+	*took = seconds() - began;
+	has_more = true;
+	return NULL;
+}
+
+/* How long it waits for more memory, and what it has of the device meanwhile. */
+static void grow(size_t mib)
+{
+	double took, began = seconds();
+	long kernels = 0;
+	pthread_t thread;
+
+	enter(0);
+	more_size = mib << 20;
+	has_more = false;
+	if (pthread_create(&thread, NULL, take_more, &took) != 0)
+		exit(1);
+	for (; !has_more; kernels++)
+		launch(0, 1000000);
+	CHECK(cuCtxSynchronize());
+	double all = seconds() - began;
+	pthread_join(thread, NULL);
+	CHECK(cuMemsetD32_v2(more, more_words, more_size / 4));
+	printf("%.0f %ld %.0f\n", took * 1e6, kernels, all * 1e6);
+}
+
 static void begin(void)
 {
 	CUmodule module;
@@ -271,6 +348,12 @@ int main(int argc, char **argv)
 			speed();
 		else if (strncmp(line, "work ", 5) == 0)
 			work(atof(line + 5) / 1e3);
+		else if (strncmp(line, "take ", 5) == 0)
+			take((size_t)atol(line + 5));
+		else if (strcmp(line, "drop") == 0)
+			drop();
+		else if (strncmp(line, "grow ", 5) == 0)
+			grow((size_t)atol(line + 5));
 		else if (strcmp(line, "spin") == 0)
 			spin();
 		else if (strcmp(line, "replay") == 0)
