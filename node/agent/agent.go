@@ -147,6 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	served := a.serve(listener)
 	defer func() {
+		_ = listener.Close() // after a panic, too: an agent that hangs is started again by nobody
 		for _, j := range a.jobs {
 			j.leave()
 		}
@@ -167,7 +168,6 @@ func (a *Agent) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			close(a.over)
-			_ = listener.Close()
 			return nil
 		case do := <-a.inbox:
 			do()

@@ -69,7 +69,14 @@ func (j *job) lacks(part int) (bytes uint64) {
 	return bytes
 }
 
-func (j *job) limit(part int) uint64 { return j.pages.Rules.Device[part].MemoryLimit.Load() }
+// limit is what a job may have of a device without asking: nothing before it has
+// begun.
+func (j *job) limit(part int) uint64 {
+	if j.pages == nil {
+		return 0
+	}
+	return j.pages.Rules.Device[part].MemoryLimit.Load()
+}
 
 // goal is what a job is to have of a device at once: what it has taken and what
 // of its promise it asks for. Beyond its promise it keeps what it has. Jobs that
