@@ -1,6 +1,6 @@
-/* The pieces of a region: the device's memory behind its addresses. See regions.h. */
+/* The pieces of a region: the device's memory behind its addresses. See region.h. */
 #include "real.h"
-#include "regions.h"
+#include "region.h"
 
 uint64_t piece_address(const struct region *r, uint32_t piece)
 {

@@ -10,8 +10,6 @@
 
 #define LEAST_BLOCK 512u
 #define LARGEST_BLOCK (WEIR_CHUNK / 2)
-/* In the place of its size: the block was freed, and is there still. */
-#define LATE UINT32_MAX
 
 /* The first region that ends behind an address. */
 static size_t place_of(const struct regions *rs, uint64_t address)
@@ -40,26 +38,6 @@ struct region *regions_next(struct regions *rs, uint64_t address)
 	return i < rs->count ? rs->at[i] : NULL;
 }
 
-/* The block of a region that an address is in; one that is not divided has the block 0. */
-static uint32_t block_of(const struct region *r, uint64_t address)
-{
-	return r->block ? (uint32_t)((address - r->base) / r->block) : 0;
-}
-
-/* Whether an address is in memory that somebody has. */
-static bool is_had(const struct region *r, uint64_t address)
-{
-	if (r->block == 0)
-		return !r->late;
-	uint32_t size = r->sizes[block_of(r, address)];
-	return size != 0 && size != LATE;
-}
-
-static bool begins(const struct region *r, uint64_t address)
-{
-	return (r->block ? (address - r->base) % r->block : address - r->base) == 0 && is_had(r, address);
-}
-
 static bool insert(struct regions *rs, struct region *r)
 {
 	if (rs->count == rs->room) {
@@ -85,88 +63,6 @@ static void take_out(struct regions *rs, const struct region *r)
 	rs->count--;
 }
 
-static void forget(struct region *r)
-{
-	free(r->sizes);
-	free(r->slots);
-	free(r->piece);
-	free(r);
-}
-
-/* Gives back all that a region has. Nobody else knows it any more. Called with the lock held. */
-static void destroy(struct self *self, struct region *r)
-{
-	uint64_t out = 0;
-
-	for (uint32_t i = 0; i < r->pieces; i++) {
-		if (r->piece[i].on_device)
-			piece_strip(r, i);
-		else
-			out += piece_bytes(r, i);
-	}
-	REAL(cuMemAddressFree, r->base, r->bytes);
-	arena_free(&self->arena, r->chunks, r->slots);
-	ledger_swap(&self->ledger, r->rule, -(int64_t)r->bytes, -(int64_t)out);
-	ledger_release(&self->ledger, r->rule, r->bytes);
-	forget(r);
-}
-
-static struct region *describe(const struct holder *h, uint64_t bytes, uint64_t asked, uint32_t block)
-{
-	struct region *r = calloc(1, sizeof *r);
-
-	if (r == NULL)
-		return NULL;
-	r->bytes = bytes;
-	r->asked = asked;
-	r->ctx = h->ctx;
-	r->device = h->device;
-	r->rule = h->rule;
-	r->block = block;
-	r->chunks = (uint32_t)(bytes / WEIR_CHUNK);
-	r->pieces = (r->chunks + PIECE_CHUNKS - 1) / PIECE_CHUNKS;
-	r->slots = calloc(r->chunks, sizeof *r->slots);
-	r->piece = calloc(r->pieces, sizeof *r->piece);
-	if (block != 0)
-		r->sizes = calloc(WEIR_CHUNK / block, sizeof *r->sizes);
-	if (r->slots != NULL && r->piece != NULL && (block == 0 || r->sizes != NULL))
-		return r;
-	forget(r);
-	return NULL;
-}
-
-/* Fills a region whose bytes are charged. Called with the lock held. */
-static CUresult furnish(const struct holder *h, struct region *r)
-{
-	struct arena *arena = &h->self->arena;
-	CUresult e = REAL(cuMemAddressReserve, &r->base, r->bytes, WEIR_CHUNK, 0, 0);
-
-	if (e != CUDA_SUCCESS)
-		return e;
-	if (!arena_claim(arena, r->base, r->chunks, r->slots)) {
-		REAL(cuMemAddressFree, r->base, r->bytes);
-		self_complain("the arena has no room for %llu bytes, which is within the limit",
-			      (unsigned long long)r->bytes);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	for (uint32_t i = 0; i < r->pieces && e == CUDA_SUCCESS; i++) {
-		struct patience patience = {0};
-		do
-			e = piece_back(r, i);
-		while (memory_again(h->self, e, &patience));
-	}
-	if (e == CUDA_SUCCESS && insert(&h->self->regions, r)) {
-		ledger_swap(&h->self->ledger, r->rule, (int64_t)r->bytes, 0);
-		return CUDA_SUCCESS;
-	}
-	for (uint32_t i = 0; i < r->pieces; i++)
-		if (r->piece[i].on_device)
-			piece_strip(r, i);
-	REAL(cuMemAddressFree, r->base, r->bytes);
-	arena_free(arena, r->chunks, r->slots);
-	return e == CUDA_SUCCESS ? CUDA_ERROR_OUT_OF_MEMORY : e;
-}
-
 /* Makes a region. Called with the lock held. */
 static CUresult make(const struct holder *h, uint64_t bytes, uint64_t asked, uint32_t block, struct region **out)
 {
@@ -175,15 +71,13 @@ static CUresult make(const struct holder *h, uint64_t bytes, uint64_t asked, uin
 
 	if (answer != LEDGER_YES)
 		return answer == LEDGER_LATER ? PROMISE_LATER : e;
-	struct region *r = describe(h, bytes, asked, block);
-	if (r != NULL)
-		e = furnish(h, r);
+	e = region_make(h, bytes, asked, block, out);
 	if (e == CUDA_SUCCESS) {
-		*out = r;
-		return e;
+		if (insert(&h->self->regions, *out))
+			return e;
+		region_destroy(h->self, *out);
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	if (r != NULL)
-		forget(r);
 	ledger_release(&h->self->ledger, h->rule, bytes);
 	return e;
 }
@@ -276,7 +170,7 @@ static void give_back(struct self *self, struct region *r, uint32_t block)
 	}
 	if (r->used == 0) {
 		take_out(&self->regions, r);
-		destroy(self, r);
+		region_destroy(self, r);
 	}
 }
 
@@ -290,7 +184,7 @@ static void give_back_late(struct self *self, struct region *r)
 		return;
 	}
 	for (uint32_t i = 0; i < blocks && left > 0; i++) {
-		if (r->sizes[i] != LATE)
+		if (r->sizes[i] != REGION_LATE)
 			continue;
 		left = r->used - 1; /* with the last, the region is gone */
 		give_back(self, r, i);
@@ -329,7 +223,7 @@ void regions_free_late(struct self *self)
 static void free_later(struct regions *rs, struct region *r, uint64_t address)
 {
 	if (r->block != 0)
-		r->sizes[block_of(r, address)] = LATE;
+		r->sizes[region_block(r, address)] = REGION_LATE;
 	r->late = true;
 	atomic_store(&rs->late, true);
 }
@@ -343,7 +237,7 @@ bool regions_free(struct self *self, CUdeviceptr address, CUresult *result)
 	regions_free_late(self);
 	pthread_mutex_lock(&rs->lock);
 	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
-	bool ours = r != NULL, right = ours && begins(r, address);
+	bool ours = r != NULL, right = ours && region_begins(r, address);
 	if (ours)
 		ctx = r->ctx;
 	pthread_mutex_unlock(&rs->lock);
@@ -357,12 +251,12 @@ bool regions_free(struct self *self, CUdeviceptr address, CUresult *result)
 		return true;
 	pthread_mutex_lock(&rs->lock);
 	r = find(rs, address);
-	if (r == NULL || !begins(r, address))
+	if (r == NULL || !region_begins(r, address))
 		*result = CUDA_ERROR_INVALID_VALUE; /* freed twice */
 	else if (capturing)
 		free_later(rs, r, address);
 	else
-		give_back(self, r, block_of(r, address));
+		give_back(self, r, region_block(r, address));
 	pthread_mutex_unlock(&rs->lock);
 	return true;
 }
@@ -373,8 +267,8 @@ bool regions_find(struct self *self, CUdeviceptr address, struct allocation *out
 
 	pthread_mutex_lock(&rs->lock);
 	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
-	uint32_t i = r != NULL ? block_of(r, address) : 0;
-	bool ours = r != NULL && is_had(r, address);
+	uint32_t i = r != NULL ? region_block(r, address) : 0;
+	bool ours = r != NULL && region_has(r, address);
 	if (ours)
 		*out = (struct allocation){.base = r->base + (uint64_t)i * r->block,
 					   .bytes = r->block ? r->sizes[i] : r->asked,
@@ -391,7 +285,7 @@ bool regions_has_free(struct self *self, CUdeviceptr address)
 
 	pthread_mutex_lock(&rs->lock);
 	struct region *r = rs->count > 0 ? find(rs, address) : NULL;
-	bool free_there = r != NULL && !is_had(r, address);
+	bool free_there = r != NULL && !region_has(r, address);
 	pthread_mutex_unlock(&rs->lock);
 	return free_there;
 }
@@ -405,6 +299,6 @@ void regions_context_gone(struct self *self, CUcontext ctx)
 		if (r->ctx != ctx)
 			continue;
 		take_out(rs, r);
-		destroy(self, r);
+		region_destroy(self, r);
 	}
 }

@@ -13,32 +13,7 @@
 #include <stdbool.h>
 
 #include "abi/cuda.h"
-#include "wire.h"
-
-/* Chunks in one physical allocation, at most: what is copied and given up in one piece. */
-#define PIECE_CHUNKS 16u
-
-struct piece {
-	CUmemGenericAllocationHandle handle;
-	bool on_device;
-};
-
-struct region {
-	CUdeviceptr base;
-	uint64_t bytes; /* multiples of a chunk, as its base is */
-	uint64_t asked;
-	uint64_t serial;
-	CUcontext ctx;
-	CUdevice device;
-	uint32_t rule;
-	uint32_t block;	 /* the size of its blocks; 0: it is one allocation */
-	uint32_t used;	 /* blocks that somebody has */
-	uint32_t *sizes; /* of each block as it was asked for; 0: nobody has it */
-	bool late;	 /* it was freed, and is there still; where it has blocks, one of them was */
-	uint32_t chunks, pieces;
-	uint32_t *slots; /* of the chunks, in the arena */
-	struct piece *piece;
-};
+#include "region.h"
 
 struct regions {
 	pthread_mutex_t lock; /* held by whoever moves a piece, too */
@@ -47,9 +22,6 @@ struct regions {
 	uint64_t serial;
 	_Atomic bool late; /* some region has what is freed late */
 };
-
-struct self;
-struct holder;
 
 /* Takes memory. Its holder is one that takes memory so. */
 CUresult regions_alloc(const struct holder *holder, size_t bytes, CUdeviceptr *out);
@@ -77,13 +49,5 @@ struct region *regions_next(struct regions *regions, uint64_t address);
 
 /* All memory of a context is freed: it is gone. Called with the lock held. */
 void regions_context_gone(struct self *self, CUcontext ctx);
-
-/* The bytes of one piece, and where it begins. */
-uint64_t piece_bytes(const struct region *region, uint32_t piece);
-uint64_t piece_address(const struct region *region, uint32_t piece);
-
-/* Puts the device's memory behind a piece, with any contents; or takes it away. */
-CUresult piece_back(const struct region *region, uint32_t piece);
-CUresult piece_strip(const struct region *region, uint32_t piece);
 
 #endif

@@ -28,7 +28,7 @@ var (
 	process = []string{"self.c", "connect.c", "members.c", "ledger.c"}
 	driver  = []string{"arena.c", "arrays.c", "async.c", "contexts.c", "copies.c", "driver.c", "estimate.c", "gate.c",
 		"graphs.c", "launch.c", "marks.c", "memory.c", "mover.c", "pieces.c", "pointers.c", "pools.c", "promise.c", "queue.c",
-		"real.c", "regions.c", "swap.c", "table.c", "vmm.c"}
+		"real.c", "region.c", "regions.c", "swap.c", "table.c", "vmm.c"}
 	nvml = []string{"nvml.c", "processes.c"}
 )
 
