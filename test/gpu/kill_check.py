@@ -11,10 +11,10 @@ import subprocess
 import sys
 import time
 
-from node import Node, finish
+from node import BESIDE, Node, finish
 
 node, keep, burn, mib, rounds = Node(*sys.argv[1:3]), sys.argv[3], sys.argv[4], int(sys.argv[5]), int(sys.argv[6])
-whole = ["--gpu", "1", "--gpu-memory", f"{mib + 64}Mi", "--lend"]
+whole = ["--gpu", "1", "--gpu-memory", f"{mib + BESIDE}Mi", "--lend"]
 chance = random.Random(1)
 
 

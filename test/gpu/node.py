@@ -7,6 +7,10 @@ import subprocess
 import time
 
 
+# MiB that are asked for beside what a program takes: for its context and its code, and for small buffers.
+BESIDE = 1088
+
+
 class Node:
     """The agent whose folder is given, and the weir that is its client."""
 

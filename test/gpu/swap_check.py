@@ -5,12 +5,12 @@ usage: swap_check.py WEIR FOLDER-OF-THE-AGENT KEEP MIB...
 
 import sys
 
-from node import Node, finish, tell
+from node import BESIDE, Node, finish, tell
 
 node, keep = Node(*sys.argv[1:3]), sys.argv[3]
 
 for mib in map(int, sys.argv[4:]):
-    program = node.run(["--gpu", "0.5", "--gpu-memory", f"{mib + 64}Mi", "--lend"], keep, str(mib))
+    program = node.run(["--gpu", "0.5", "--gpu-memory", f"{mib + BESIDE}Mi", "--lend"], keep, str(mib))
     print(f"{mib} MiB: {program.stdout.readline().strip()};",
           "this machine copies at", float(tell(program, "speed")) / 1e9, "GB/s")
     for _ in range(3):
