@@ -197,7 +197,7 @@ static void spin(void)
 }
 
 /* A graph that fills one half of a buffer and copies it to the other: it has the addresses of when it was recorded. */
-#define FILLED (512u << 10)
+#define FILLED (64u << 10) /* two of these are a block of the size of one of the buffers: they take no chunk more */
 #define FILLER 0x5eed1e55u
 static CUdeviceptr played;
 static CUgraphExec graph;
