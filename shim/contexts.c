@@ -11,15 +11,11 @@ static struct self *holder(void)
 	return real_depth == 0 ? self_member() : NULL;
 }
 
-/* With pools that keep something, there may be room once they are asked. */
+/* Reserves what a context is expected to take, and says how much that is. */
 static enum ledger_answer reserve(struct self *self, uint32_t rule, uint64_t *bytes)
 {
-	enum ledger_answer answer = ledger_reserve_context(&self->ledger, rule, bytes);
-
-	if (answer == LEDGER_YES || !pools_any(self))
-		return answer;
-	pools_recount(self, true);
-	return ledger_reserve_context(&self->ledger, rule, bytes);
+	*bytes = ledger_context(&self->ledger, rule);
+	return memory_ask(self, rule, *bytes, ledger_reserve_context);
 }
 
 static void remember(struct self *self, CUcontext ctx, uint32_t rule)

@@ -154,10 +154,17 @@ enum ledger_answer ledger_reserve_swappable(struct ledger *l, uint32_t device, u
 	return reserve(l, device, bytes, SWAPPABLE);
 }
 
-enum ledger_answer ledger_reserve_context(struct ledger *l, uint32_t device, uint64_t *bytes)
+uint64_t ledger_context(struct ledger *l, uint32_t device)
 {
-	*bytes = atomic_load(&l->rules->device[device].context_bytes);
-	return reserve(l, device, *bytes, CONTEXT);
+	pthread_mutex_lock(&l->lock);
+	uint64_t bytes = atomic_load(&l->rules->device[device].context_bytes);
+	pthread_mutex_unlock(&l->lock);
+	return bytes;
+}
+
+enum ledger_answer ledger_reserve_context(struct ledger *l, uint32_t device, uint64_t bytes)
+{
+	return reserve(l, device, bytes, CONTEXT);
 }
 
 void ledger_release_context(struct ledger *l, uint32_t device)

@@ -34,9 +34,10 @@ enum ledger_answer ledger_reserve_swappable(struct ledger *ledger, uint32_t devi
 void ledger_lack(struct ledger *ledger, uint32_t device, uint64_t bytes, bool waits);
 bool ledger_lacks(struct ledger *ledger, uint32_t device, uint64_t bytes);
 
-/* Takes what a context is expected to take, and says how much that is; gives it back when there is one less. What it
- * really takes is measured by the agent, and is in all sums from then on. */
-enum ledger_answer ledger_reserve_context(struct ledger *ledger, uint32_t device, uint64_t *bytes);
+/* What a context is expected to take. Takes that for one, and gives it back when there is one less: what it really takes
+ * is measured by the agent, and is in all sums from then on. */
+uint64_t ledger_context(struct ledger *ledger, uint32_t device);
+enum ledger_answer ledger_reserve_context(struct ledger *ledger, uint32_t device, uint64_t bytes);
 void ledger_release_context(struct ledger *ledger, uint32_t device);
 
 /* Takes the bytes unasked: the driver has them already, and nothing can be undone. */

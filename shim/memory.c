@@ -45,17 +45,15 @@ bool memory_again(struct self *self, CUresult result, struct patience *p)
 	return true;
 }
 
-typedef enum ledger_answer reserving(struct ledger *ledger, uint32_t device, uint64_t bytes);
-
 /* What memory pools keep and nobody uses is had first. */
-static enum ledger_answer reserve(const struct holder *h, uint64_t bytes, reserving *from)
+enum ledger_answer memory_ask(struct self *self, uint32_t rule, uint64_t bytes, memory_reserving *from)
 {
-	enum ledger_answer answer = from(&h->self->ledger, h->rule, bytes);
+	enum ledger_answer answer = from(&self->ledger, rule, bytes);
 
-	if (answer == LEDGER_YES || !pools_any(h->self))
+	if (answer == LEDGER_YES || !pools_any(self))
 		return answer;
-	pools_recount(h->self, true);
-	return from(&h->self->ledger, h->rule, bytes);
+	pools_recount(self, true);
+	return from(&self->ledger, rule, bytes);
 }
 
 bool memory_reserve(const struct holder *h, uint64_t bytes)
@@ -63,7 +61,7 @@ bool memory_reserve(const struct holder *h, uint64_t bytes)
 	for (;;) {
 		swap_enter(h->self);
 		swap_leave(h->self);
-		enum ledger_answer answer = reserve(h, bytes, ledger_reserve);
+		enum ledger_answer answer = memory_ask(h->self, h->rule, bytes, ledger_reserve);
 		if (answer != LEDGER_LATER)
 			return answer == LEDGER_YES;
 		promise_wait(h->self, h->rule, bytes);
@@ -72,13 +70,13 @@ bool memory_reserve(const struct holder *h, uint64_t bytes)
 
 enum ledger_answer memory_reserve_swappable(const struct holder *h, uint64_t bytes)
 {
-	return reserve(h, bytes, ledger_reserve_swappable);
+	return memory_ask(h->self, h->rule, bytes, ledger_reserve_swappable);
 }
 
 bool memory_correct(const struct holder *h, uint64_t reserved, uint64_t real_bytes)
 {
 	if (real_bytes > reserved)
-		return reserve(h, real_bytes - reserved, ledger_reserve) == LEDGER_YES;
+		return memory_ask(h->self, h->rule, real_bytes - reserved, ledger_reserve) == LEDGER_YES;
 	if (real_bytes < reserved)
 		ledger_release(&h->self->ledger, h->rule, reserved - real_bytes);
 	return true;

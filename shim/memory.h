@@ -25,6 +25,10 @@ bool memory_holder_of(struct holder *holder, CUdevice device);
  * container's memory is on the device, and for what was promised to it. */
 bool memory_reserve(const struct holder *holder, uint64_t bytes);
 
+/* The same by a function of the ledger's, without waiting for anything. */
+typedef enum ledger_answer memory_reserving(struct ledger *ledger, uint32_t device, uint64_t bytes);
+enum ledger_answer memory_ask(struct self *self, uint32_t rule, uint64_t bytes, memory_reserving *from);
+
 /* The same for memory that can be swapped. Its caller sees to the waiting. */
 enum ledger_answer memory_reserve_swappable(const struct holder *holder, uint64_t bytes);
 

@@ -162,8 +162,7 @@ func (l *loop) absorb() {
 // take takes one change in.
 func (l *loop) take(c *watch.Change) {
 	if pod, ok := c.Object.(*corev1.Pod); ok {
-		before, _ := l.state.Pod(fitness.ID(pod))
-		l.stoppedFor(before.Object, pod)
+		l.stoppedFor(pod)
 	}
 	if c.Gone {
 		l.board.Delete(c.Object)

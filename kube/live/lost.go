@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-gpu/weir/kube/crew"
 	"github.com/weir-gpu/weir/kube/evict"
+	"github.com/weir-gpu/weir/kube/fitness"
 	"github.com/weir-gpu/weir/kube/receipt"
 	"github.com/weir-gpu/weir/kube/state"
 )
@@ -57,20 +58,20 @@ func (l *loop) leave(loss *state.Loss, pod *corev1.Pod) {
 }
 
 func whyLost(loss *state.Loss) string {
-	gpus := "its GPU "
+	gpus, are := "its GPU ", " is lost."
 	if len(loss.Devices) > 1 {
-		gpus = "its GPUs "
+		gpus, are = "its GPUs ", " are lost."
 	}
-	is := " is lost."
-	if len(loss.Devices) > 1 {
-		is = " are lost."
-	}
-	return gpus + strings.Join(loss.Devices, ", ") + " of node " + loss.Node + is
+	return gpus + strings.Join(loss.Devices, ", ") + " of node " + loss.Node + are
 }
 
 // stoppedFor tells of a pod that Kubernetes has begun to stop for a lost device.
-func (l *loop) stoppedFor(before, pod *corev1.Pod) {
-	if before == nil || before.UID != pod.UID || isTainted(before) || !isTainted(pod) {
+func (l *loop) stoppedFor(pod *corev1.Pod) {
+	if !isTainted(pod) {
+		return
+	}
+	before, _ := l.state.Pod(fitness.ID(pod))
+	if before.Object == nil || before.Object.UID != pod.UID || isTainted(before.Object) {
 		return
 	}
 	for _, loss := range l.state.Losses() {

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -61,22 +60,8 @@ func (n *node) start(devices ...parts.Device) {
 	if len(devices) == 0 {
 		devices = []parts.Device{{UUID: "GPU-0", Name: "H100", Memory: 80 * gib}}
 	}
-	a, err := agent.New(agent.Options{Dir: n.dir, Devices: devices, Logger: slog.New(slog.DiscardHandler),
-		Leases: arbiter.Usual, Arena: n.arena})
-	if err != nil {
-		n.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	n.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			n.Error(err)
-		}
-		n.stop = func() {}
-	}
-	n.Cleanup(func() { n.stop() })
+	k := run(n, agent.Options{Dir: n.dir, Devices: devices, Leases: arbiter.Usual, Arena: n.arena})
+	n.stop = func() { k.stop() }
 	n.eventually("the agent answers", func() error { _, err := n.client.Get("http://agent/v1/node"); return err })
 }
 

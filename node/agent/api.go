@@ -220,7 +220,7 @@ func (a *Agent) getNode(w http.ResponseWriter, _ *http.Request) {
 
 func (a *Agent) node() Node {
 	w := &a.watch
-	n := Node{Jobs: []Job{}, Watch: Watch{w.failed, w.failures, w.ended, w.beyond},
+	n := Node{Jobs: []Job{}, Watch: w.Watch,
 		Arena: Arena{Memory: a.opts.Arena, Free: a.arenaLeft(), In: a.speed[0], Out: a.speed[1]}}
 	at := a.clock()
 	for i, d := range a.opts.Devices {

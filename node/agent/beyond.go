@@ -110,15 +110,7 @@ func (a *Agent) keepContexts() error {
 			known[a.opts.Devices[d].UUID] = c.bytes
 		}
 	}
-	text, err := json.Marshal(known)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(a.opts.Dir, contextsFile)
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return writeDown(filepath.Join(a.opts.Dir, contextsFile), known)
 }
 
 // readContexts takes over what an agent before has learned, or what is stated.
@@ -156,10 +148,8 @@ func (j *job) beyond(part int) uint64 {
 		return 0 // it has not begun
 	}
 	sum := j.pages.Rules.Device[part].Unseen.Load()
-	for c, p := range j.cells {
-		if p != nil || j.awaited[c] {
-			sum = add(sum, j.pages.Rules.Beyond(part, c, j.pages.Cells.Cell[c].Device[part].Contexts.Load()))
-		}
+	for c, cell := range j.counted() {
+		sum = add(sum, j.pages.Rules.Beyond(part, c, cell.Device[part].Contexts.Load()))
 	}
 	return sum
 }

@@ -3,7 +3,6 @@ package agent_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,16 +24,7 @@ func TestLostDevicesAreNotGiven(t *testing.T) {
 	}
 	n := &node{TB: t, dir: t.TempDir()}
 	n.client = clientOf(n)
-	a, err := agent.New(agent.Options{Dir: n.dir, Devices: two, Logger: slog.New(slog.DiscardHandler),
-		Look: look, LookEvery: 10 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	defer func() { stop(); <-ended }()
-	<-a.Ready()
+	run(t, agent.Options{Dir: n.dir, Devices: two, Look: look, LookEvery: 10 * time.Millisecond})
 	first, err := n.begin(agent.Request{Name: "large", Devices: 1, Memory: 70 * gib, Compute: 500, Mode: "fair"})
 	if err != nil || first.Parts[0].Device != 0 {
 		t.Fatalf("%+v, %v", first, err)

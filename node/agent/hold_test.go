@@ -22,7 +22,14 @@ type keeper struct {
 
 func keep(t *testing.T, dir string, devices ...parts.Device) *keeper {
 	t.Helper()
-	a, err := agent.New(agent.Options{Dir: dir, Devices: devices, Logger: slog.New(slog.DiscardHandler)})
+	return run(t, agent.Options{Dir: dir, Devices: devices})
+}
+
+// run starts an agent that says nothing, and waits until it is ready.
+func run(t testing.TB, o agent.Options) *keeper {
+	t.Helper()
+	o.Logger = slog.New(slog.DiscardHandler)
+	a, err := agent.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,9 @@
 package agent_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -239,15 +237,7 @@ func TestOthersAreToldNothing(t *testing.T) {
 // What one job has left in its arena, the next one that has its place does not see.
 func TestArenasBeginEmpty(t *testing.T) {
 	const memory = 16 << 20 // all of the agent's arena
-	a, err := agent.New(agent.Options{Dir: t.TempDir(), Devices: two, Logger: slog.New(slog.DiscardHandler), Arena: memory})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	defer func() { stop(); <-ended }()
-	<-a.Ready()
+	a := run(t, agent.Options{Dir: t.TempDir(), Devices: two, Arena: memory})
 	for _, by := range []string{"first", "second"} {
 		h, err := a.Hold(agent.Hold{By: by}, agent.Request{Name: "a", Mode: "fair", Policy: agent.Lend},
 			[]parts.Part{{Device: 0, Memory: memory, Compute: 100}})

@@ -61,7 +61,7 @@ func (a *Agent) judgeProcess(j *job, i int, p *process, at, long int64) {
 			"error", err)
 		return
 	}
-	a.watch.ended++
+	a.watch.Ended++
 	a.log.Warn("a process was ended: it kept memory that it said was out", "job", j.id, "name", j.request.Name,
 		"pid", p.pid, "gpu", j.parts[i].Device, "bytes", s.bytes, "may", may)
 }
@@ -95,7 +95,7 @@ func (a *Agent) judgeLimit(j *job, i int, at, long int64) {
 	}
 	before := *over
 	if *over += long; before < keptFor && *over >= keptFor {
-		a.watch.beyond++
+		a.watch.Beyond++
 		a.log.Warn("a job has more of a GPU than its limit, by the driver's word", "job", j.id, "name", j.request.Name,
 			"gpu", j.parts[i].Device, "bytes", has, "limit", limit)
 	}

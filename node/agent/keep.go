@@ -56,16 +56,21 @@ func (a *Agent) keep(j *job) error {
 			return err
 		}
 	}
-	text, err := json.Marshal(kept{
+	return writeDown(filepath.Join(a.path(j.id), "job.json"), kept{
 		Request: j.request, Parts: j.parts, Devices: a.names(j.parts), Began: j.began,
 		Hold: j.request.Hold, Leader: j.request.Leader, Started: j.started, UID: j.request.UID, Cells: cells,
 		Place: j.stay.place, Held: j.stay.held, Reserved: j.stay.reserved, Arena: arena,
 		Limits: j.stay.limits,
 	})
+}
+
+// writeDown replaces a file by what a value is in JSON. It is there wholly or
+// not at all.
+func writeDown(path string, v any) error {
+	text, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(a.path(j.id), "job.json")
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"iter"
 	"time"
 
 	"github.com/weir-gpu/weir/node/wire"
@@ -27,12 +28,22 @@ func (a *Agent) most(j *job, part int) uint64 {
 	return max(p.Memory, min(j.request.Most, a.opts.Devices[p.Device].Memory))
 }
 
+// counted are the cells of a job that are in its sums, by their numbers: of
+// processes that are there, or may come back yet.
+func (j *job) counted() iter.Seq2[int, *wire.Cell] {
+	return func(yield func(int, *wire.Cell) bool) {
+		for c, p := range j.cells {
+			if (p != nil || j.awaited[c]) && !yield(c, &j.pages.Cells.Cell[c]) {
+				return
+			}
+		}
+	}
+}
+
 // sum adds up what a job's processes have of a device.
 func (j *job) sum(part int, of func(*wire.Use) uint64) (n uint64) {
-	for c, p := range j.cells {
-		if p != nil || j.awaited[c] {
-			n = add(n, of(&j.pages.Cells.Cell[c].Device[part]))
-		}
+	for _, cell := range j.counted() {
+		n = add(n, of(&cell.Device[part]))
 	}
 	return n
 }
@@ -61,10 +72,8 @@ func (j *job) resident(part int) uint64 {
 
 // lacks is what of its promise a job's processes wait for.
 func (j *job) lacks(part int) (bytes uint64) {
-	for c, p := range j.cells {
-		if p != nil || j.awaited[c] {
-			bytes += wire.Chunk * uint64(j.pages.Cells.Cell[c].Lacks[part].Load())
-		}
+	for _, cell := range j.counted() {
+		bytes += wire.Chunk * uint64(cell.Lacks[part].Load())
 	}
 	return bytes
 }

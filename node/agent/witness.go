@@ -63,13 +63,10 @@ func (d Device) strange() (sum uint64) {
 
 // watch is what the agent knows by the driver's word.
 type watch struct {
-	at        int64 // of the last look
-	failed    bool  // the last one did
-	failures  int64
+	Watch
+	at        int64               // of the last look that did not fail
 	strangers []map[int]*Stranger // by device
 	contexts  []contextSize       // by device
-	ended     int64               // processes that were, as they kept what they had said to have given up
-	beyond    int64               // times that a job had more than its limit
 	soon      chan struct{}       // somebody wants to know now
 }
 
@@ -128,16 +125,16 @@ func (a *Agent) beforeLook() {
 // looked takes in a look, and answers when there is to be the next one.
 func (a *Agent) looked(l witness.Look, err error) time.Duration {
 	if err != nil {
-		if a.watch.failures++; !a.watch.failed {
+		if a.watch.Failures++; !a.watch.Blind {
 			a.log.Warn("the driver does not say what processes have; what they say themselves is believed", "error", err)
 		}
-		a.watch.failed = true
+		a.watch.Blind = true
 		return 5 * a.opts.WitnessEvery
 	}
-	if a.watch.failed {
+	if a.watch.Blind {
 		a.log.Info("the driver says again what processes have")
 	}
-	a.watch.failed, a.watch.at = false, l.At
+	a.watch.Blind, a.watch.at = false, l.At
 	settled := true
 	for d, device := range a.opts.Devices {
 		if processes, there := l.Devices[device.UUID]; there {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,24 +39,9 @@ func newWitnessed(t *testing.T, arena, context uint64) *witnessed {
 // again starts the next agent.
 func (w *witnessed) again(contextBytes uint64) {
 	w.Helper()
-	a, err := agent.New(agent.Options{Dir: w.dir, Devices: []parts.Device{{UUID: "GPU-0", Name: "H100", Memory: gib}},
-		Logger: slog.New(slog.DiscardHandler), Arena: w.arena, Witness: w.look, WitnessEvery: time.Millisecond, Context: contextBytes})
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.agent = a
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	w.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			w.Error(err)
-		}
-		w.stop = func() {}
-	}
-	w.Cleanup(func() { w.stop() })
-	<-a.Ready()
+	k := run(w, agent.Options{Dir: w.dir, Devices: []parts.Device{{UUID: "GPU-0", Name: "H100", Memory: gib}},
+		Arena: w.arena, Witness: w.look, WitnessEvery: time.Millisecond, Context: contextBytes})
+	w.agent, w.stop = k.Agent, func() { k.stop() }
 	w.asking = false
 }
 
