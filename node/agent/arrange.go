@@ -66,8 +66,7 @@ func (a *Agent) satisfy(j *job) bool {
 // keepFree keeps the room that is being made for a job from those behind it.
 func (a *Agent) keepFree(j *job) {
 	for i, p := range j.parts {
-		beyond := a.short(j, i) + a.room(p.Device) // of what it has
-		a.claimed[p.Device] += max(0, beyond)
+		a.claimed[p.Device] += max(0, int64(j.wants(i))-int64(j.occupies(i)))
 	}
 }
 

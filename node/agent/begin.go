@@ -73,6 +73,7 @@ func (a *Agent) begin(r Request) (*job, error) {
 
 // found makes a job of what the ledger has promised to it.
 func (a *Agent) found(j *job) (*job, error) {
+	j.most = a.most(j.request, j.parts)
 	if err := a.reserve(j); err != nil {
 		a.ledger.Drop(j.id)
 		return nil, err

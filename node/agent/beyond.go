@@ -31,14 +31,14 @@ const mostContext = 1 << 30
 func (a *Agent) measureBeyond(j *job, i int, p *process) bool {
 	cell, s := &j.pages.Cells.Cell[p.cell], &p.seen[i]
 	u := &cell.Device[i]
-	contexts := u.Contexts.Load()
+	contexts, charged, swapped := u.Contexts.Load(), u.Charged.Load(), u.Swapped.Load()
+	// Who changes something counts that before it does: these are as they were.
 	if !s.known || !p.asked || cell.Changes.Load() != p.before || u.Wanted.Load() != 0 || contexts > wire.MostContexts {
 		s.agrees = false
 		return true // the next look is as good as any
 	}
-	charged := u.Charged.Load()
 	if j.state() != In { // else it has nothing with the host, whatever it says
-		charged -= min(charged, u.Swapped.Load())
+		charged -= min(charged, swapped)
 	}
 	got := s.bytes - min(s.bytes, charged)
 	is := j.pages.Rules.Beyond(i, p.cell, contexts)

@@ -22,6 +22,7 @@ type job struct {
 	id      string
 	request Request
 	parts   []parts.Part
+	most    []uint64 // by part: what it may have where others leave it; no less than what it was promised
 	began   time.Time
 
 	pages    *wire.Pages

@@ -134,7 +134,7 @@ func (a *Agent) adopt(id string) error {
 	}
 	// Where the program itself has ended, processes that it started may have gone
 	// on: they have until then to come back.
-	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, began: k.Began, lost: k.Cells,
+	if err := a.open(&job{id: id, request: k.Request, parts: k.Parts, most: a.most(k.Request, k.Parts), began: k.Began, lost: k.Cells,
 		started: k.Started, ended: k.Hold == nil && since != k.Started, until: time.Now().Add(2 * time.Second),
 		stay: stay{place: k.Place, reached: reached, held: k.Held, since: a.clock(), active: a.clock(),
 			reserved: k.Reserved, lostArena: k.Arena, limits: k.Limits}}); err != nil {

@@ -90,15 +90,14 @@ func (a *Agent) reclaim() {
 func (a *Agent) give(j *job) (all bool) {
 	all = true
 	for i, p := range j.parts {
-		if j.goal(i) <= j.limit(i) {
-			continue
-		}
-		if a.short(j, i) > 0 {
+		goal, left := int64(j.goal(i)), a.left(p.Device, j)
+		switch {
+		case goal <= int64(j.limit(i)):
+		case goal > left:
 			all = false
-			continue
+		default:
+			a.raise(j, i, uint64(min(left, max(goal, int64(j.needs(i))))))
 		}
-		room := uint64(max(0, a.room(p.Device)))
-		a.raise(j, i, max(j.goal(i), min(j.needs(i), j.occupies(i)+room)))
 	}
 	return all
 }
@@ -112,7 +111,7 @@ func (a *Agent) grant() {
 			if !j.swappable() {
 				return 0
 			}
-			return a.most(j, part)
+			return j.most[part]
 		})
 	}
 }
@@ -129,7 +128,7 @@ func (a *Agent) share(device int, upTo func(j *job, part int) uint64) {
 	slices.SortFunc(more, func(x, y *job) int { return cmp.Compare(x.id, y.id) })
 	for k, j := range more {
 		i := j.part(device)
-		if part := a.room(device) / int64(len(more)-k); part > 0 {
+		if part := a.left(device, nil) / int64(len(more)-k); part > 0 {
 			a.raise(j, i, min(j.limit(i)+uint64(part), upTo(j, i)))
 		}
 	}

@@ -21,7 +21,7 @@ func TestLimitsAreLoweredUnderWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &job{id: "j1", request: Request{Policy: Lend, Hold: &Hold{By: "x"}}, parts: []parts.Part{{Memory: promised}},
+	j := &job{id: "j1", request: Request{Policy: Lend, Hold: &Hold{By: "x"}}, parts: []parts.Part{{Memory: promised}}, most: []uint64{promised},
 		recent: make([]recent, 1), pages: &wire.Pages{Rules: new(wire.Rules), Cells: new(wire.CellTable)}}
 	j.stay.limits, j.cells[0] = make([]uint64, 1), &process{}
 	use, limit := &j.pages.Cells.Cell[0].Device[0], &j.pages.Rules.Device[0].MemoryLimit

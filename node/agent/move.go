@@ -37,9 +37,9 @@ func (a *Agent) admit(j *job) {
 	for i, p := range j.parts {
 		to := j.needs(i)
 		if j.request.Most > p.Memory && j.swappable() {
-			to = a.most(j, i)
+			to = j.most[i]
 		}
-		a.raise(j, i, min(to, j.occupies(i)+uint64(max(0, a.room(p.Device)))))
+		a.raise(j, i, min(to, uint64(max(0, a.left(p.Device, j)))))
 	}
 }
 

@@ -77,7 +77,7 @@ func (w *world) begin(r Request) *played {
 	if err != nil {
 		return nil
 	}
-	j := &job{id: id, request: r, parts: promised, seats: make([]seat, len(promised)), gone: make([]past, len(promised)),
+	j := &job{id: id, request: r, parts: promised, most: w.a.most(r, promised), seats: make([]seat, len(promised)), gone: make([]past, len(promised)),
 		recent: make([]recent, len(promised)), pages: &wire.Pages{Rules: new(wire.Rules), Cells: new(wire.CellTable)}}
 	if r.Policy != Never {
 		j.stay.ready, j.stay.arena, j.stay.reserved = true, &wire.Arena{}, 1

@@ -4,12 +4,15 @@ import (
 	"iter"
 	"time"
 
+	"github.com/weir-gpu/weir/node/parts"
 	"github.com/weir-gpu/weir/node/wire"
 )
 
 // What jobs have of a device, may have and need is counted here; arrange.go
 // decides by it. In all of it, who says something in its cells writes it before
-// it reads its limit, and the agent writes a limit before it reads cells.
+// it reads its limit, and the agent writes a limit before it reads cells. They
+// write all the while: what is decided by a number is decided by one reading of
+// it, and a limit goes up to what others leave, whatever the job itself says.
 
 const (
 	idleMemory = 5 * time.Second // a job's memory is idle when it did nothing for so long
@@ -22,10 +25,12 @@ const (
 // is little beside what they may have.
 func cushion(promised uint64) uint64 { return min(64<<20, promised/16) }
 
-// most is what a job may have of a device where others leave it.
-func (a *Agent) most(j *job, part int) uint64 {
-	p := j.parts[part]
-	return max(p.Memory, min(j.request.Most, a.opts.Devices[p.Device].Memory))
+// most is what a job may have of its devices where others leave it.
+func (a *Agent) most(r Request, promised []parts.Part) (most []uint64) {
+	for _, p := range promised {
+		most = append(most, max(p.Memory, min(r.Most, a.opts.Devices[p.Device].Memory)))
+	}
+	return most
 }
 
 // counted are the cells of a job that are in its sums, by their numbers: of
@@ -96,7 +101,7 @@ func (j *job) goal(part int) uint64 {
 		return promised
 	}
 	if taken := j.taken(part); taken > promised {
-		return min(taken, max(promised, j.request.Most))
+		return min(taken, j.most[part])
 	} else {
 		return min(promised, taken+j.lacks(part))
 	}
@@ -119,9 +124,8 @@ func (j *job) keeps(part int) uint64 {
 
 // occupies is what a job has of a device, or may take at any time.
 func (j *job) occupies(part int) uint64 {
-	p := j.parts[part]
 	if j.state() != Out || now() < j.stay.doubt {
-		return max(j.limit(part), min(j.taken(part), max(p.Memory, j.request.Most)))
+		return max(j.limit(part), min(j.taken(part), j.most[part]))
 	}
 	if j.request.Policy == Lend {
 		return max(j.limit(part), j.remains(part))
@@ -153,26 +157,30 @@ func (j *job) asks() bool {
 	return false
 }
 
-// room is what of a device nobody occupies, nor is it being made free for
-// somebody; below zero what it is short of.
-func (a *Agent) room(device int) int64 {
-	room := int64(a.opts.Devices[device].Memory) - a.claimed[device]
+// left is what a job may have of a device beside what others occupy, and what is
+// being made free for somebody; below zero what these are short of. For no job,
+// it is what nobody occupies.
+func (a *Agent) left(device int, but *job) int64 {
+	left := int64(a.opts.Devices[device].Memory) - a.claimed[device]
 	for _, j := range a.jobs {
-		if i := j.part(device); i >= 0 {
-			room -= int64(j.occupies(i))
+		if i := j.part(device); i >= 0 && j != but {
+			left -= int64(j.occupies(i))
 		}
 	}
-	return room
+	return left
 }
 
-// short is how many bytes a device lacks for what a job wants: to come in, or
-// what it was promised; 0 or less: none.
-func (a *Agent) short(j *job, part int) int64 {
-	want := j.goal(part)
+// wants is what a job wants of a device: to come in, or what it was promised.
+func (j *job) wants(part int) uint64 {
 	if j.state() == Out {
-		want = j.needs(part)
+		return j.needs(part)
 	}
-	return int64(want) - int64(j.occupies(part)) - a.room(j.parts[part].Device)
+	return j.goal(part)
+}
+
+// short is how many bytes a device lacks for what a job wants; 0 or less: none.
+func (a *Agent) short(j *job, part int) int64 {
+	return int64(j.wants(part)) - a.left(j.parts[part].Device, j)
 }
 
 func (a *Agent) fits(j *job) bool {

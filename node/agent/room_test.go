@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"math"
+	"sync"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/weir-gpu/weir/node/wire"
 	_ "github.com/weir-gpu/weir/test/seed"
 )
 
@@ -211,4 +214,63 @@ func TestRoomBeingMadeIsKeptFree(t *testing.T) {
 	if has := owner.cell.Device[0].Charged.Load(); has != 32*roomStep || small.stay.swaps != swaps {
 		t.Errorf("the owner has %d MiB, and who borrows was sent out %d times:%s", has>>20, small.stay.swaps-swaps, w)
 	}
+}
+
+// TestCellsChangeWhileTheyAreRead has processes of two owners write in their
+// cells all the while, the one what the shim does and the other what it likes:
+// what their jobs may have stays within what the one who borrows has left, who
+// does not leave.
+func TestCellsChangeWhileTheyAreRead(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	right := w.begin(Request{Devices: 1, Memory: 20 * roomStep, Policy: Lend})
+	wrong := w.begin(Request{Devices: 1, Memory: 10 * roomStep, Policy: Lend})
+	borrower := w.begin(Request{Devices: 1, Memory: 24 * roomStep, Policy: Borrow})
+	w.a.arrange()
+	right.wishes(0, 4*roomStep, true)
+	right.charges(0)
+	borrower.cell.Asleep.Store(1)
+	w.a.arrange()
+	borrower.moves()
+	w.a.arrange()
+	if borrower.state() != In {
+		t.Fatalf("nothing is lent:%s", w)
+	}
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	write := func(step func(n uint64)) {
+		writers.Go(func() {
+			for n := uint64(0); ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					step(n)
+				}
+			}
+		})
+	}
+	write(func(uint64) { // it wants 14 more, and is to wait
+		use, lacks := &right.cell.Device[0], &right.cell.Lacks[0]
+		use.Wanted.Store(14 * roomStep)
+		use.Wanted.Store(0)
+		lacks.Store(14 * roomStep / wire.Chunk)
+		lacks.Store(0)
+	})
+	write(func(n uint64) {
+		use := &wrong.cell.Device[0]
+		values := []uint64{0, roomStep, 9 * roomStep, roomDevice, math.MaxUint64}
+		use.Charged.Store(values[n%5])
+		use.Wanted.Store(values[n/5%5])
+		use.Swapped.Store(values[n/3%5])
+		wrong.cell.Lacks[0].Store(uint32(values[n/7%5] / wire.Chunk))
+	})
+	for range 20_000 {
+		w.a.arrange()
+		if sum := right.limit(0) + wrong.limit(0) + borrower.limit(0); sum > roomDevice {
+			t.Errorf("%d MiB of %d may be taken:%s", sum>>20, roomDevice>>20, w)
+			break
+		}
+	}
+	close(stop)
+	writers.Wait()
 }

@@ -79,8 +79,8 @@ func (a *Agent) reserve(j *job) error {
 		return nil
 	}
 	need := uint64(0)
-	for i := range j.parts {
-		need += (a.most(j, i) + wire.Chunk - 1) / wire.Chunk * wire.Chunk
+	for _, most := range j.most {
+		need += (most + wire.Chunk - 1) / wire.Chunk * wire.Chunk
 	}
 	if left := a.arenaLeft(); need > left {
 		return &NoArenaError{Need: need, Left: left, All: a.opts.Arena}
