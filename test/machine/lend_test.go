@@ -187,14 +187,14 @@ func killedWhileLent(t *testing.T, where string, nth int, victims []string) {
 	n.stopAt(pid, where, nth)
 	answers := map[string]chan string{}
 	for _, name := range []string{"owner", "second"} {
-		answer := make(chan string, 1)
+		answer, p := make(chan string, 1), programs[name]
 		answers[name] = answer
-		if _, err := fmt.Fprintln(programs[name].input, "take 20"); err != nil {
+		if _, err := fmt.Fprintln(p.input, "take 20"); err != nil {
 			t.Fatal(err)
 		}
 		go func() {
-			programs[name].lines.Scan()
-			answer <- programs[name].lines.Text()
+			p.lines.Scan()
+			answer <- p.lines.Text()
 		}()
 	}
 	if !n.quickly("it stops", 10*time.Second, func() bool { return stopped(pid) }) {
