@@ -55,7 +55,6 @@ func (a *Agent) measureBeyond(j *job, i int, p *process) bool {
 	}
 	j.pages.Rules.SetBeyond(i, p.cell, contexts, got)
 	if j.state() == In {
-		s.within = got
 		if !s.taught && contexts == 1 {
 			a.learn(j.parts[i].Device, got)
 		}

@@ -32,7 +32,6 @@ type sight struct {
 
 	last   uint64 // beyond what it charged, in the look before
 	agrees bool   // there was such a look
-	within uint64 // the same, while its job was on the device
 	taught bool   // it was learned from it what a context takes
 	kept   int64  // for how long it has kept what it said it had given up
 }
