@@ -101,12 +101,13 @@ func (a *Agent) placeFirst(j *job) {
 	if !j.mayComeIn() {
 		return
 	}
-	if !a.fits(j) {
+	w := j.comesIn()
+	if !a.fits(w) {
 		a.reclaim()
 	}
-	if a.fits(j) {
+	if a.fits(w) {
 		for i := range j.parts {
-			j.stay.limits[i] = j.needs(i)
+			j.stay.limits[i] = w.wants[i]
 		}
 		j.stay.place, j.stay.reached = 0, 0
 	}

@@ -143,18 +143,22 @@ func (j *job) over() bool {
 	return false
 }
 
-// asks reports whether a job that is on its devices waits for what it was
-// promised there.
-func (j *job) asks() bool {
+// asks is what a job that is on its devices is to have at once, by part, if it
+// waits for some of that: within what it was promised. Nil: it does not.
+func (j *job) asks() (wants []uint64) {
 	if s := j.state(); s != In && s != Returning || j.request.Policy != Lend {
-		return false
+		return nil
 	}
-	for i := range j.parts {
-		if j.lacks(i) > 0 && j.goal(i) > j.limit(i) {
-			return true
-		}
+	waits := false
+	for i, p := range j.parts {
+		want := min(j.goal(i), p.Memory)
+		wants = append(wants, want)
+		waits = waits || j.lacks(i) > 0 && want > j.limit(i)
 	}
-	return false
+	if !waits {
+		return nil
+	}
+	return wants
 }
 
 // left is what a job may have of a device beside what others occupy, and what is
@@ -170,22 +174,14 @@ func (a *Agent) left(device int, but *job) int64 {
 	return left
 }
 
-// wants is what a job wants of a device: to come in, or what it was promised.
-func (j *job) wants(part int) uint64 {
-	if j.state() == Out {
-		return j.needs(part)
-	}
-	return j.goal(part)
-}
-
 // short is how many bytes a device lacks for what a job wants; 0 or less: none.
-func (a *Agent) short(j *job, part int) int64 {
-	return int64(j.wants(part)) - a.left(j.parts[part].Device, j)
+func (a *Agent) short(w wish, part int) int64 {
+	return int64(w.wants[part]) - a.left(w.parts[part].Device, w.job)
 }
 
-func (a *Agent) fits(j *job) bool {
-	for i := range j.parts {
-		if a.short(j, i) > 0 {
+func (a *Agent) fits(w wish) bool {
+	for i := range w.parts {
+		if a.short(w, i) > 0 {
 			return false
 		}
 	}

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"math"
-	"sync"
 	"testing"
 	"time"
 
@@ -235,35 +234,21 @@ func TestCellsChangeWhileTheyAreRead(t *testing.T) {
 	if borrower.state() != In {
 		t.Fatalf("nothing is lent:%s", w)
 	}
-	stop := make(chan struct{})
-	var writers sync.WaitGroup
-	write := func(step func(n uint64)) {
-		writers.Go(func() {
-			for n := uint64(0); ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-					step(n)
-				}
-			}
-		})
-	}
-	write(func(uint64) { // it wants 14 more, and is to wait
+	defer writes(func(uint64) { // it wants 14 more, and is to wait
 		use, lacks := &right.cell.Device[0], &right.cell.Lacks[0]
 		use.Wanted.Store(14 * roomStep)
 		use.Wanted.Store(0)
 		lacks.Store(14 * roomStep / wire.Chunk)
 		lacks.Store(0)
-	})
-	write(func(n uint64) {
+	})()
+	defer writes(func(n uint64) {
 		use := &wrong.cell.Device[0]
 		values := []uint64{0, roomStep, 9 * roomStep, roomDevice, math.MaxUint64}
 		use.Charged.Store(values[n%5])
 		use.Wanted.Store(values[n/5%5])
 		use.Swapped.Store(values[n/3%5])
 		wrong.cell.Lacks[0].Store(uint32(values[n/7%5] / wire.Chunk))
-	})
+	})()
 	for range 20_000 {
 		w.a.arrange()
 		if sum := right.limit(0) + wrong.limit(0) + borrower.limit(0); sum > roomDevice {
@@ -271,6 +256,75 @@ func TestCellsChangeWhileTheyAreRead(t *testing.T) {
 			break
 		}
 	}
-	close(stop)
-	writers.Wait()
+}
+
+// TestNobodyIsSentOutForMoreThanWasPromised has an owner that may burst, and lacks
+// a little of its promise, while another process of its own wants more than that
+// for a moment: who borrows stays, as what was promised is there.
+func TestNobodyIsSentOutForMoreThanWasPromised(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	owner := w.begin(Request{Devices: 1, Memory: 10 * roomStep, Most: 30 * roomStep, Policy: Lend})
+	owner.wishes(0, 8*roomStep, true)
+	w.passes(time.Second, owner)
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	borrower.cell.Asleep.Store(1)
+	large := w.begin(Request{Devices: 1, Memory: 39 * roomStep, Policy: Borrow})
+	large.cell.Asleep.Store(1) // it waits in vain, and the owner has no more than it has taken
+	w.passes(time.Second, owner)
+	if borrower.state() != In || owner.limit(0) >= 10*roomStep {
+		t.Fatalf("nothing is lent:%s", w)
+	}
+	owner.cell.Device[0].Wanted.Store(20 * roomStep)
+	owner.cell.Lacks[0].Store(2 * roomStep / wire.Chunk)
+	w.a.arrange()
+	owner.cell.Device[0].Wanted.Store(0)
+	if borrower.state() != In || owner.limit(0) < 10*roomStep {
+		t.Errorf("who borrows is %s, and the owner may have %d MiB:%s", borrower.state(), owner.limit(0)>>20, w)
+	}
+}
+
+// TestWhoComesInIsDecidedByOneReading has a job that is out, and says now that it
+// has what it was promised, and now that it has more: with more it is the equal
+// of who borrows, who has just come in, and with what it was promised it fits.
+func TestWhoComesInIsDecidedByOneReading(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	bursts := w.begin(Request{Devices: 1, Memory: 10 * roomStep, Most: 30 * roomStep, Policy: Lend})
+	w.a.move(bursts.job)
+	bursts.moves()
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	if borrower.state() != In {
+		t.Fatalf("nothing is there:%s", w)
+	}
+	use := &bursts.cell.Device[0]
+	stop := writes(func(n uint64) { use.Charged.Store((5 + 20*(n%2)) * roomStep) })
+	defer stop()
+	for range 20_000 {
+		if bursts.state() != Out {
+			w.a.move(bursts.job)
+			bursts.moves()
+		}
+		use.Swapped.Store(30 * roomStep)
+		bursts.cell.Asleep.Store(1)
+		w.a.arrange()
+		if borrower.state() != In {
+			t.Fatalf("who borrows is sent out:%s", w)
+		}
+	}
+}
+
+// writes has somebody write in cells all the while, until it is stopped.
+func writes(step func(n uint64)) (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := uint64(0); ; n++ {
+			select {
+			case <-end:
+				return
+			default:
+				step(n)
+			}
+		}
+	}()
+	return func() { close(end); <-done }
 }
