@@ -129,6 +129,8 @@ func (a *Agent) makeRoom(w wish, at int64) bool {
 	}
 	slices.SortFunc(victims, func(x, y victim) int {
 		return cmp.Or(
+			// Who could not go a moment ago will not: it is asked where nobody else is left.
+			compareBool(at < x.stay.until, at < y.stay.until),
 			compareBool(y.idle, x.idle), // who is idle goes first
 			cmp.Compare(x.rank, y.rank), // then who borrows
 			cmp.Compare(x.request.Priority, y.request.Priority),
@@ -138,7 +140,7 @@ func (a *Agent) makeRoom(w wish, at int64) bool {
 	})
 	var chosen []*job
 	for i, p := range w.parts {
-		need := a.short(w, i) - a.leaving(p.Device)
+		need := a.short(w, i) - a.leaving(p.Device, at)
 		for _, v := range chosen {
 			if k := v.part(p.Device); k >= 0 {
 				need -= int64(v.sheds(k))
@@ -170,15 +172,20 @@ func (a *Agent) idle(j *job, at int64) bool { return at-j.stay.active >= int64(a
 
 // yields reports whether a job goes out so that another has what it wants.
 func (a *Agent) yields(v victim, w wish, at int64) bool {
-	if v.state() != In || !v.swappable() || at < v.stay.until && w.claim == 0 {
+	state := v.state()
+	if state != In && state != Returning || !v.swappable() || at < v.stay.until && w.claim == 0 {
 		return false
 	}
 	switch {
+	case v.rank == 0 && w.claim > 0:
+		return true // on its way in, too, which may take it long
+	case state == Returning:
+		return false
 	case v.idle:
 		return true
 	case v.rank > 0:
 		return false // it was promised what it has, and uses it
-	case w.claim > 0 || w.request.Priority > v.request.Priority:
+	case w.request.Priority > v.request.Priority:
 		return true
 	case w.request.Priority < v.request.Priority:
 		return false

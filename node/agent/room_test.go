@@ -312,6 +312,68 @@ func TestWhoComesInIsDecidedByOneReading(t *testing.T) {
 	}
 }
 
+// TestWhoDoesNotGoIsNotWaitedForAlone has an owner that wants what two borrow: the
+// one that would go first cannot, and says so each time; or it says nothing, as
+// its process is stopped, on its way out or in. The other one goes.
+func TestWhoDoesNotGoIsNotWaitedForAlone(t *testing.T) {
+	for name, first := range map[string]func(w *world, stuck *played){
+		"it says that it cannot": func(w *world, stuck *played) {
+			if place := stuck.pages.Rules.Place.Load(); out(place) {
+				w.a.unmoved(stuck.job, place, "its work does not come to an end")
+			}
+			stuck.moves()
+		},
+		"it is stopped": func(*world, *played) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t.TempDir(), 1, t.Fatalf)
+			owner := w.begin(Request{Devices: 1, Memory: 32 * roomStep, Policy: Lend})
+			stuck := w.begin(Request{Devices: 1, Memory: 16 * roomStep, Policy: Borrow})
+			other := w.begin(Request{Devices: 1, Memory: 16 * roomStep, Policy: Borrow, Priority: 1})
+			if stuck.state() != In || other.state() != In {
+				t.Fatalf("nothing is lent:%s", w)
+			}
+			owner.cell.Lacks[0].Store(16 * roomStep / wire.Chunk)
+			for end := w.t + int64(2*time.Minute); w.t < end && owner.cell.Lacks[0].Load() > 0; {
+				w.t += int64(50 * time.Millisecond)
+				for _, p := range w.jobs {
+					p.cell.Device[0].Launches.Add(1)
+					if p != stuck {
+						p.moves()
+					}
+					p.again()
+				}
+				first(w, stuck)
+				w.a.arrange()
+				w.check()
+			}
+			if owner.cell.Lacks[0].Load() > 0 {
+				t.Errorf("the owner waits:%s", w)
+			}
+		})
+	}
+}
+
+// TestWhoComesInIsTurnedAround has an owner want what one who borrows is about to
+// have, whose process is stopped on its way in, or for which there is no room.
+func TestWhoComesInIsTurnedAround(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	owner := w.begin(Request{Devices: 1, Memory: 32 * roomStep, Policy: Lend})
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	w.a.move(borrower.job)
+	borrower.moves()
+	borrower.cell.Asleep.Store(1)
+	w.a.arrange()
+	if borrower.state() != Returning {
+		t.Fatalf("it does not come in:%s", w)
+	}
+	owner.cell.Lacks[0].Store(16 * roomStep / wire.Chunk)
+	w.a.arrange()
+	if borrower.state() != Leaving {
+		t.Errorf("it is not told to go:%s", w)
+	}
+}
+
 // writes has somebody write in cells all the while, until it is stopped.
 func writes(step func(n uint64)) (stop func()) {
 	end, done := make(chan struct{}), make(chan struct{})
