@@ -142,9 +142,7 @@ func (a *Agent) open(j *job) error {
 		r := &rules.Device[i]
 		r.Ordinal = uint32(a.opts.Devices[p.Device].Ordinal)
 		r.MemoryLimit.Store(j.firstLimit(i))
-		if r.MemoryPromised = p.Memory; j.borrows() {
-			r.MemoryPromised = p.Context
-		}
+		r.MemoryPromised = j.fixed(i)
 		r.Context.Store(a.watch.contexts[p.Device].bytes)
 		// What cells say of leases of an agent before means none of this one's.
 		r.Gate.Store(uint32(now()/1e6) << 1)

@@ -41,7 +41,7 @@ func (a *Agent) judgeProcess(j *job, i int, p *process, at, long int64) {
 	}
 	u := &j.pages.Cells.Cell[p.cell].Device[i]
 	charged, swapped := u.Charged.Load(), u.Swapped.Load()
-	may := add(charged-min(charged, swapped), j.worth(i, p)+slack)
+	may := min(charged-min(charged, swapped), j.fixed(i)) + j.worth(i, p) + slack
 	switch {
 	case s.bytes <= may:
 		s.kept = 0

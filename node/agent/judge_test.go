@@ -50,3 +50,11 @@ func TestCodeIsNotKept(t *testing.T) {
 		t.Error("a process keeps what it likes")
 	}
 }
+
+// What a borrower says cannot be swapped is its own as far as that was promised,
+// which is nothing here: the shim takes no more.
+func TestWhatStaysIsBounded(t *testing.T) {
+	if n := ended(t, 20*roomStep, func(u *wire.Use) { u.Charged.Store(20 * roomStep) }); n == 0 {
+		t.Error("a process keeps what it says cannot be swapped")
+	}
+}

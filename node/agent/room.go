@@ -67,14 +67,23 @@ func (j *job) taken(part int) uint64 {
 	return add(all, j.beyond(part))
 }
 
-// resident is what of that is not with the host.
+// resident is what of that is not with the host, when it has gone out.
 func (j *job) resident(part int) uint64 {
 	all := j.sum(part, func(u *wire.Use) uint64 {
 		wanted := u.Wanted.Load()
 		all := add(wanted, u.Charged.Load())
 		return all - min(all, u.Swapped.Load())
 	})
-	return add(all, j.beyond(part))
+	return add(min(all, j.fixed(part)), j.beyond(part))
+}
+
+// fixed is the most that a job may have of a device that cannot be swapped, beside
+// contexts, whatever it says: the shim takes no more of that than was promised.
+func (j *job) fixed(part int) uint64 {
+	if j.borrows() {
+		return j.parts[part].Context
+	}
+	return j.parts[part].Memory
 }
 
 // lacks is what of its promise a job's processes wait for.
@@ -197,7 +206,7 @@ func (j *job) sheds(part int) uint64 {
 		return charged - min(charged, u.Swappable.Load())
 	})
 	all := j.occupies(part)
-	return all - min(add(fixed, j.stays(part)), all)
+	return all - min(add(min(fixed, j.fixed(part)), j.stays(part)), all)
 }
 
 // leaving is what will be free of a device when those have gone who are going.

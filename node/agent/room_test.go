@@ -374,6 +374,25 @@ func TestWhoComesInIsTurnedAround(t *testing.T) {
 	}
 }
 
+// TestWhoSaysThatNothingCanGoIsAsked has one who borrows say that all that it has
+// is such as cannot be swapped: it was promised none of that, so the owner has it.
+func TestWhoSaysThatNothingCanGoIsAsked(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	owner := w.begin(Request{Devices: 1, Memory: 32 * roomStep, Policy: Lend})
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	borrower.cell.Device[0].Charged.Store(28 * roomStep)
+	owner.cell.Lacks[0].Store(16 * roomStep / wire.Chunk)
+	w.a.arrange()
+	if borrower.state() != Leaving {
+		t.Fatalf("it is not told to go:%s", w)
+	}
+	borrower.moves()
+	w.a.arrange()
+	if owner.limit(0) < 16*roomStep {
+		t.Errorf("the owner waits:%s", w)
+	}
+}
+
 // writes has somebody write in cells all the while, until it is stopped.
 func writes(step func(n uint64)) (stop func()) {
 	end, done := make(chan struct{}), make(chan struct{})
