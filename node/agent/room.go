@@ -242,7 +242,7 @@ func (a *Agent) lendable(device int, at int64) (bytes uint64) {
 		has := j.occupies(i)
 		switch {
 		case j.state() == In && j.swappable() && a.idle(j, at):
-			has -= j.sheds(i)
+			has -= min(has, j.sheds(i))
 		case j.state() != Out && j.request.Policy == Lend:
 			has = min(has, j.keeps(i))
 		}

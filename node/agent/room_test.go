@@ -393,6 +393,61 @@ func TestWhoSaysThatNothingCanGoIsAsked(t *testing.T) {
 	}
 }
 
+// TestMovesAreMeasured has one that could not go out come back at once: how fast
+// memory moves is not learned from that. Nor does it take longer to move one that
+// writes that it has more than it may have: its equal has its turn.
+func TestMovesAreMeasured(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	first := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	first.wishes(0, 28*roomStep, true)
+	first.charges(0)
+	w.a.move(first.job)
+	w.t += int64(10 * time.Second)
+	w.a.unmoved(first.job, 1, "its work does not come to an end")
+	w.t += int64(time.Microsecond)
+	first.moves()
+	w.a.arrange()
+	if first.state() != In || w.a.speed != [2]float64{} {
+		t.Fatalf("learned from a move that was none: %v%s", w.a.speed, w)
+	}
+	for range 2 {
+		w.a.move(first.job)
+		w.t += int64(time.Second)
+		first.moves()
+		w.a.arrange()
+	}
+	if want := 28.0 * roomStep; w.a.speed != [2]float64{want, want} {
+		t.Fatalf("moved with %v", w.a.speed)
+	}
+	first.cell.Device[0].Swappable.Store(1 << 57)
+	first.stay.until = 0
+	second := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	second.cell.Asleep.Store(1)
+	for range 25 {
+		w.t += int64(time.Second)
+		first.cell.Device[0].Launches.Add(1)
+		w.a.arrange()
+	}
+	if first.state() != Leaving {
+		t.Errorf("its equal waits for its turn:%s", w)
+	}
+}
+
+// TestLendableIsReadOnce has the cells of a job change while it is told what could
+// be lent: it is never more than there is.
+func TestLendableIsReadOnce(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	p := w.begin(Request{Devices: 1, Memory: 20 * roomStep, Policy: Lend})
+	use := &p.cell.Device[0]
+	stop := writes(func(n uint64) { use.Swappable.Store(n % 2 * 20 * roomStep); use.Charged.Store(n % 2 * 20 * roomStep) })
+	defer stop()
+	for range 100_000 {
+		if bytes := w.a.lendable(0, w.t+int64(time.Minute)); bytes > roomDevice {
+			t.Fatalf("%d MiB of %d can be lent", bytes>>20, roomDevice>>20)
+		}
+	}
+}
+
 // writes has somebody write in cells all the while, until it is stopped.
 func writes(step func(n uint64)) (stop func()) {
 	end, done := make(chan struct{}), make(chan struct{})
