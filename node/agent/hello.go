@@ -37,9 +37,9 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 	}
 	p = &process{pid: pid, started: since, cell: -1, conn: conn, looks: m.Text == wire.OnlyLooks,
 		seen: make([]sight, len(j.parts))}
-	// Who is new waits for those who were there before: they bring the cells.
-	for wait := true; wait && m.Cell == 0; {
-		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) }) {
+	// Who does not bring the cells waits for those who were there before, and do.
+	for wait := true; wait; {
+		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) && !j.finds(m.Cell, had) }) {
 			break
 		}
 		if wait {
@@ -58,6 +58,8 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 		}
 		if p.cell < 0 {
 			p.cell = j.fresh()
+			// These are the job's cells from now on: the next agent is to know them.
+			kept, j.lost = kept || j.lost != (wire.Identity{}), wire.Identity{}
 		}
 		if p.cell >= 0 {
 			j.cells[p.cell], j.awaited[p.cell] = p, false
@@ -109,7 +111,7 @@ func (j *job) again(cell uint32, had []int, patience time.Duration) (at int, kep
 	if err != nil {
 		return -1, false
 	}
-	if j.lost != (wire.Identity{}) && shown == j.lost && j.empty() {
+	if j.finds(cell, had) && j.empty() {
 		if j.pages.Adopt(had[0]) != nil {
 			return -1, false
 		}
@@ -121,6 +123,15 @@ func (j *job) again(cell uint32, had []int, patience time.Duration) (at int, kep
 		return -1, kept
 	}
 	return int(cell - 1), kept
+}
+
+// finds reports whether a process shows the cells that are awaited.
+func (j *job) finds(cell uint32, had []int) bool {
+	if j.lost == (wire.Identity{}) || cell == 0 || len(had) == 0 {
+		return false
+	}
+	shown, err := wire.IdentityOf(had[0])
+	return err == nil && shown == j.lost
 }
 
 // arenaAgain takes over the arena of an agent before, if a process brings it.
@@ -156,7 +167,7 @@ func (j *job) await(patience time.Duration) {
 	for c := range j.cells {
 		for i := range j.parts {
 			u := &j.pages.Cells.Cell[c].Device[i]
-			if j.cells[c] == nil && u.Charged.Load()+u.Wanted.Load()+u.Launches.Load() > 0 {
+			if j.cells[c] == nil && u.Charged.Load()|u.Wanted.Load()|u.Launches.Load()|uint64(u.Contexts.Load()) != 0 {
 				j.awaited[c] = true
 				j.pages.Rules.SetLive(c, true)
 			}
