@@ -211,6 +211,11 @@ func (a *Agent) beat() {
 	for _, j := range a.jobs {
 		j.pages.Rules.Beat.Store(at)
 		j.giveUp()
+		for _, p := range j.cells {
+			if p != nil && !p.lives() {
+				p.conn.Close() // by which it ends here
+			}
+		}
 		if j.stay.reap && j.stay.arena != nil {
 			j.stay.reap = j.stay.arena.Reap() && j.empty()
 		}

@@ -12,38 +12,66 @@ import (
 // left, idle or not taken is lent, and nobody is brought in before there is
 // room.
 
+// wish is what a job wants of its devices, by one reading of its cells.
+type wish struct {
+	*job
+	wants []uint64 // by part: to have it in all
+	claim int      // 1 where it was promised all of that
+}
+
+// victim is who may go out for somebody, as it was when that was asked.
+type victim struct {
+	*job
+	idle bool
+	rank int
+}
+
 // arrange lets jobs come in that want to, and have what they were promised, and
 // makes room for them.
 func (a *Agent) arrange() {
 	at := a.clock()
 	clear(a.claimed)
-	var want []*job
+	var want []wish
 	for _, j := range a.jobs {
 		a.settle(j)
 		j.look(a, at)
 		j.remember(a, at)
-		if j.calls() && j.mayComeIn() || j.asks() {
-			want = append(want, j)
+		if j.calls() && j.mayComeIn() {
+			want = append(want, j.comesIn())
+		} else if wants := j.asks(); wants != nil {
+			want = append(want, wish{j, wants, 1})
 		}
 	}
 	if len(want) == 0 {
 		a.grant()
 		return
 	}
-	slices.SortFunc(want, func(x, y *job) int {
-		return cmp.Or(-cmp.Compare(claim(x), claim(y)), cmp.Compare(y.request.Priority, x.request.Priority),
+	slices.SortFunc(want, func(x, y wish) int {
+		return cmp.Or(-cmp.Compare(x.claim, y.claim), cmp.Compare(y.request.Priority, x.request.Priority),
 			cmp.Compare(x.stay.since, y.stay.since), cmp.Compare(x.id, y.id))
 	})
-	for _, j := range want {
-		if a.satisfy(j) {
+	for _, w := range want {
+		if a.satisfy(w) {
 			continue
 		}
 		a.reclaim()
-		if !a.satisfy(j) && a.makeRoom(j, at) {
-			a.keepFree(j)
+		if !a.satisfy(w) && a.makeRoom(w, at) {
+			a.keepFree(w)
 		}
 	}
 	clear(a.claimed)
+}
+
+// comesIn is what a job wants that is out.
+func (j *job) comesIn() wish {
+	w := wish{j, make([]uint64, len(j.parts)), 1}
+	for i, p := range j.parts {
+		w.wants[i] = j.needs(i)
+		if j.borrows() || w.wants[i] > p.Memory {
+			w.claim = 0
+		}
+	}
+	return w
 }
 
 // calls reports whether a job that is out wants to come in.
@@ -52,21 +80,21 @@ func (j *job) calls() bool {
 }
 
 // satisfy gives a job what it wants, if there is room.
-func (a *Agent) satisfy(j *job) bool {
-	if j.state() != Out {
-		return a.give(j)
+func (a *Agent) satisfy(w wish) bool {
+	if w.state() != Out {
+		return a.give(w)
 	}
-	if !a.fits(j) {
+	if !a.fits(w) {
 		return false
 	}
-	a.move(j)
+	a.move(w.job)
 	return true
 }
 
 // keepFree keeps the room that is being made for a job from those behind it.
-func (a *Agent) keepFree(j *job) {
-	for i, p := range j.parts {
-		a.claimed[p.Device] += max(0, int64(j.wants(i))-int64(j.occupies(i)))
+func (a *Agent) keepFree(w wish) {
+	for i, p := range w.parts {
+		a.claimed[p.Device] += max(0, int64(w.wants[i])-int64(w.occupies(i)))
 	}
 }
 
@@ -76,14 +104,6 @@ func rank(j *job) int {
 		return 0
 	}
 	return 1
-}
-
-// claim puts those before others who were promised what they want.
-func claim(j *job) int {
-	if j.asks() {
-		return 1
-	}
-	return rank(j)
 }
 
 // look notes whether a job is at work.
@@ -100,33 +120,35 @@ func (j *job) look(a *Agent, at int64) {
 
 // makeRoom lets others go out so that a job has what it wants; nobody, where
 // that would not be enough. It reports whether there will be room.
-func (a *Agent) makeRoom(j *job, at int64) bool {
-	var victims []*job
-	for _, v := range a.jobs {
-		if v != j && a.yields(v, j, at) {
+func (a *Agent) makeRoom(w wish, at int64) bool {
+	var victims []victim
+	for _, j := range a.jobs {
+		if v := (victim{j, a.idle(j, at), rank(j)}); j != w.job && a.yields(v, w, at) {
 			victims = append(victims, v)
 		}
 	}
-	slices.SortFunc(victims, func(x, y *job) int {
+	slices.SortFunc(victims, func(x, y victim) int {
 		return cmp.Or(
-			compareBool(a.idle(y, at), a.idle(x, at)), // who is idle goes first
-			cmp.Compare(rank(x), rank(y)),             // then who borrows
+			// Who could not go a moment ago will not: it is asked where nobody else is left.
+			compareBool(at < x.stay.until, at < y.stay.until),
+			compareBool(y.idle, x.idle), // who is idle goes first
+			cmp.Compare(x.rank, y.rank), // then who borrows
 			cmp.Compare(x.request.Priority, y.request.Priority),
 			cmp.Compare(x.stay.active, y.stay.active),
 			cmp.Compare(x.stay.since, y.stay.since),
 			cmp.Compare(x.id, y.id))
 	})
 	var chosen []*job
-	for i, p := range j.parts {
-		need := a.short(j, i) - a.leaving(p.Device)
+	for i, p := range w.parts {
+		need := a.short(w, i) - a.leaving(p.Device, at)
 		for _, v := range chosen {
 			if k := v.part(p.Device); k >= 0 {
 				need -= int64(v.sheds(k))
 			}
 		}
 		for _, v := range victims {
-			if k := v.part(p.Device); need > 0 && k >= 0 && !slices.Contains(chosen, v) {
-				chosen = append(chosen, v)
+			if k := v.part(p.Device); need > 0 && k >= 0 && !slices.Contains(chosen, v.job) {
+				chosen = append(chosen, v.job)
 				need -= int64(v.sheds(k))
 			}
 		}
@@ -149,21 +171,26 @@ func compareBool(x, y bool) int {
 func (a *Agent) idle(j *job, at int64) bool { return at-j.stay.active >= int64(a.opts.IdleMemory) }
 
 // yields reports whether a job goes out so that another has what it wants.
-func (a *Agent) yields(v, j *job, at int64) bool {
-	if v.state() != In || !v.swappable() || at < v.stay.until && claim(j) == 0 {
+func (a *Agent) yields(v victim, w wish, at int64) bool {
+	state := v.state()
+	if state != In && state != Returning || !v.swappable() || at < v.stay.until && w.claim == 0 {
 		return false
 	}
 	switch {
-	case a.idle(v, at):
+	case v.rank == 0 && w.claim > 0:
+		return true // on its way in, too, which may take it long
+	case state == Returning:
+		return false
+	case v.idle:
 		return true
-	case rank(v) > 0:
+	case v.rank > 0:
 		return false // it was promised what it has, and uses it
-	case claim(j) > 0 || j.request.Priority > v.request.Priority:
+	case w.request.Priority > v.request.Priority:
 		return true
-	case j.request.Priority < v.request.Priority:
+	case w.request.Priority < v.request.Priority:
 		return false
 	}
-	costs := a.cost(v, outward) + a.cost(v, inward)
+	costs := a.cost(v.job, outward) + a.cost(v.job, inward)
 	return at-v.stay.since >= max(int64(a.opts.LeastStay), staysCosts*costs)
 }
 
@@ -171,7 +198,7 @@ func (a *Agent) yields(v, j *job, at int64) bool {
 // when nobody does.
 func (a *Agent) again() int64 {
 	for _, j := range a.jobs {
-		if j.calls() || j.asks() {
+		if j.calls() || j.asks() != nil {
 			return a.clock() + int64(50*time.Millisecond)
 		}
 	}

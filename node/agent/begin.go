@@ -101,12 +101,13 @@ func (a *Agent) placeFirst(j *job) {
 	if !j.mayComeIn() {
 		return
 	}
-	if !a.fits(j) {
+	w := j.comesIn()
+	if !a.fits(w) {
 		a.reclaim()
 	}
-	if a.fits(j) {
+	if a.fits(w) {
 		for i := range j.parts {
-			j.stay.limits[i] = j.needs(i)
+			j.stay.limits[i] = w.wants[i]
 		}
 		j.stay.place, j.stay.reached = 0, 0
 	}
@@ -141,9 +142,7 @@ func (a *Agent) open(j *job) error {
 		r := &rules.Device[i]
 		r.Ordinal = uint32(a.opts.Devices[p.Device].Ordinal)
 		r.MemoryLimit.Store(j.firstLimit(i))
-		if r.MemoryPromised = p.Memory; j.borrows() {
-			r.MemoryPromised = p.Context
-		}
+		r.MemoryPromised = j.fixed(i)
 		r.Context.Store(a.watch.contexts[p.Device].bytes)
 		// What cells say of leases of an agent before means none of this one's.
 		r.Gate.Store(uint32(now()/1e6) << 1)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/weir-gpu/weir/node/wire"
 )
@@ -23,6 +24,11 @@ type contextSize struct {
 // mostContext is the most that is believed of a context: what a process has
 // taken past the shim before it was looked at is not to be every other's burden.
 const mostContext = 1 << 30
+
+// making is how long a context may be on its way. A process counts it before it
+// asks the driver, which takes a while until it has all of it: what it is seen
+// with meanwhile is not what it will have.
+const making = int64(time.Second)
 
 // measureBeyond takes in what a process was seen with, if it changed nothing
 // itself meanwhile. What has moved counts when two looks agree on it: what a
@@ -44,7 +50,14 @@ func (a *Agent) measureBeyond(j *job, i int, p *process) bool {
 	is := j.pages.Rules.Beyond(i, p.cell, contexts)
 	last, agrees := s.last, s.agrees
 	s.last, s.agrees = got, true
+	if contexts != s.contexts {
+		s.contexts, s.made = contexts, s.at
+	}
+	long := s.at-s.made >= making
+	made := long && (got > 0 || contexts == 0)
 	switch {
+	case got < is && !made:
+		return long
 	case got == is:
 	case agrees && got > is && last > is:
 		got = min(got, last)
@@ -54,12 +67,11 @@ func (a *Agent) measureBeyond(j *job, i int, p *process) bool {
 		return false
 	}
 	j.pages.Rules.SetBeyond(i, p.cell, contexts, got)
-	if j.state() == In {
-		s.within = got
+	if j.state() == In && made && contexts > 0 {
 		if !s.taught && contexts == 1 {
 			a.learn(j.parts[i].Device, got)
 		}
-		s.taught = s.taught || contexts > 0
+		s.taught = true
 	}
 	return got == is
 }

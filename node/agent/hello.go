@@ -3,8 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"slices"
 	"time"
 
@@ -13,9 +11,9 @@ import (
 	"github.com/weir-gpu/weir/node/wire"
 )
 
-// hello gives a process its cell. had are the descriptors of the cells that it
+// hello gives who has connected its cell, if it lives. had are the descriptors of the cells that it
 // had at an agent before, and of its arena, if any; they are closed or kept.
-func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p *process, err error) {
+func (a *Agent) hello(j *job, p *process, uid int, m wire.Message, had []int) (_ *process, err error) {
 	defer func() { closeAll(had) }()
 	if m.Kind != wire.Hello || m.Device != wire.Magic {
 		return nil, errors.New("a process must say hello first")
@@ -24,22 +22,16 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 		return nil, fmt.Errorf("the process speaks version %d and the agent %d: install the shim that came with the agent",
 			m.Lease, wire.Version)
 	}
-	pid, uid, err := wire.Peer(conn)
-	if err != nil {
+	if err := j.admits(p.pid, uid); err != nil {
 		return nil, err
 	}
-	if err := j.admits(pid, uid); err != nil {
-		return nil, err
+	if !p.lives() { // then it was another one that was admitted, too
+		return nil, fmt.Errorf("process %d has ended", p.pid)
 	}
-	since, err := started(pid)
-	if err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return nil, err
-	}
-	p = &process{pid: pid, started: since, cell: -1, conn: conn, looks: m.Text == wire.OnlyLooks,
-		seen: make([]sight, len(j.parts))}
-	// Who is new waits for those who were there before: they bring the cells.
-	for wait := true; wait && m.Cell == 0; {
-		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) }) {
+	p.looks, p.seen = m.Text == wire.OnlyLooks, make([]sight, len(j.parts))
+	// Who does not bring the cells waits for those who were there before, and do.
+	for wait := true; wait; {
+		if !a.do(func() { wait = j.lost != (wire.Identity{}) && time.Now().Before(j.until) && !j.finds(m.Cell, had) }) {
 			break
 		}
 		if wait {
@@ -58,13 +50,15 @@ func (a *Agent) hello(j *job, conn *net.UnixConn, m wire.Message, had []int) (p 
 		}
 		if p.cell < 0 {
 			p.cell = j.fresh()
+			// These are the job's cells from now on: the next agent is to know them.
+			kept, j.lost = kept || j.lost != (wire.Identity{}), wire.Identity{}
 		}
 		if p.cell >= 0 {
 			j.cells[p.cell], j.awaited[p.cell] = p, false
 			if j.lost == (wire.Identity{}) && !slices.Contains(j.awaited[:], true) {
 				j.until = time.Time{} // all are back
 			}
-			j.pages.Rules.PID[p.cell].Store(uint32(pid))
+			j.pages.Rules.PID[p.cell].Store(uint32(p.pid))
 			j.pages.Rules.SetLive(p.cell, true)
 			if j.stay.reserved > 0 && j.stay.arena == nil && !shown {
 				err = a.furnish(j) // nobody has brought the old one in time
@@ -109,7 +103,7 @@ func (j *job) again(cell uint32, had []int, patience time.Duration) (at int, kep
 	if err != nil {
 		return -1, false
 	}
-	if j.lost != (wire.Identity{}) && shown == j.lost && j.empty() {
+	if j.finds(cell, had) && j.empty() {
 		if j.pages.Adopt(had[0]) != nil {
 			return -1, false
 		}
@@ -121,6 +115,15 @@ func (j *job) again(cell uint32, had []int, patience time.Duration) (at int, kep
 		return -1, kept
 	}
 	return int(cell - 1), kept
+}
+
+// finds reports whether a process shows the cells that are awaited.
+func (j *job) finds(cell uint32, had []int) bool {
+	if j.lost == (wire.Identity{}) || cell == 0 || len(had) == 0 {
+		return false
+	}
+	shown, err := wire.IdentityOf(had[0])
+	return err == nil && shown == j.lost
 }
 
 // arenaAgain takes over the arena of an agent before, if a process brings it.
@@ -156,7 +159,7 @@ func (j *job) await(patience time.Duration) {
 	for c := range j.cells {
 		for i := range j.parts {
 			u := &j.pages.Cells.Cell[c].Device[i]
-			if j.cells[c] == nil && u.Charged.Load()+u.Wanted.Load()+u.Launches.Load() > 0 {
+			if j.cells[c] == nil && u.Charged.Load()|u.Wanted.Load()|u.Launches.Load()|uint64(u.Contexts.Load()) != 0 {
 				j.awaited[c] = true
 				j.pages.Rules.SetLive(c, true)
 			}

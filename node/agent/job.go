@@ -148,6 +148,12 @@ func (j *job) accept(a *Agent, l *net.UnixListener) {
 func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	defer j.open.Add(-1)
 	defer conn.Close()
+	// At once: when it says something its number may be another's.
+	who, uid, err := caller(conn)
+	if err != nil {
+		a.log.Warn("it is not known who has connected", "job", j.id, "error", err)
+		return
+	}
 	var p *process
 	var b [wire.MessageSize + 1]byte
 	for {
@@ -159,7 +165,7 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 		m, err := wire.Parse(b[:n])
 		if err == nil {
 			if p == nil {
-				p, err = a.hello(j, conn, m, fds)
+				p, err = a.hello(j, who, uid, m, fds)
 				fds = nil
 			} else {
 				err = a.hear(j, p, m)
@@ -176,6 +182,28 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	if p != nil {
 		a.post(func() { a.bye(j, p) })
 	}
+}
+
+// caller says who has connected, by the kernel's word.
+func caller(conn *net.UnixConn) (p *process, uid int, err error) {
+	p = &process{cell: -1, conn: conn}
+	if p.pid, uid, err = wire.Peer(conn); err != nil {
+		return nil, 0, err
+	}
+	if p.started, err = started(p.pid); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return nil, 0, err
+	}
+	return p, uid, nil
+}
+
+// lives reports whether a process has not ended, as far as the agent can know: its
+// connection may go on without it, where another one has inherited that.
+func (p *process) lives() bool {
+	since, err := started(p.pid)
+	if errors.Is(err, os.ErrProcessDone) {
+		return p.pid == 0 // its number is not known here
+	}
+	return err != nil || since == p.started
 }
 
 // receive reads a packet, and the descriptors that may come with it: of cells

@@ -36,14 +36,12 @@ func (a *Agent) judge(j *job, at int64) {
 
 func (a *Agent) judgeProcess(j *job, i int, p *process, at, long int64) {
 	s := &p.seen[i]
-	size := a.watch.contexts[j.parts[i].Device]
-	if s.at != at || !s.known || !size.known || j.state() != Out || at < j.stay.since || j.stay.reserved == 0 {
+	if s.at != at || !s.known || !a.watch.contexts[j.parts[i].Device].known || j.state() != Out || at < j.stay.since || j.stay.reserved == 0 {
 		return // neither right nor wrong
 	}
 	u := &j.pages.Cells.Cell[p.cell].Device[i]
 	charged, swapped := u.Charged.Load(), u.Swapped.Load()
-	own := min(max(s.within, uint64(u.Contexts.Load())*size.bytes), j.worth(i, p))
-	may := add(charged-min(charged, swapped), own+slack)
+	may := min(charged-min(charged, swapped), j.fixed(i)) + j.worth(i, p) + slack
 	switch {
 	case s.bytes <= may:
 		s.kept = 0

@@ -87,16 +87,16 @@ func (a *Agent) reclaim() {
 
 // give lets a job have what it asks for of its promise, as far as there is
 // room. It reports whether that is all.
-func (a *Agent) give(j *job) (all bool) {
+func (a *Agent) give(w wish) (all bool) {
 	all = true
-	for i, p := range j.parts {
-		goal, left := int64(j.goal(i)), a.left(p.Device, j)
+	for i, p := range w.parts {
+		want, left := int64(w.wants[i]), a.left(p.Device, w.job)
 		switch {
-		case goal <= int64(j.limit(i)):
-		case goal > left:
+		case want <= int64(w.limit(i)):
+		case want > left:
 			all = false
 		default:
-			a.raise(j, i, uint64(min(left, max(goal, int64(j.needs(i))))))
+			a.raise(w.job, i, uint64(min(left, max(want, int64(w.needs(i))))))
 		}
 	}
 	return all

@@ -61,6 +61,7 @@ func (a *Agent) settle(j *job) {
 	if j.lost != (wire.Identity{}) && time.Now().Before(j.until) {
 		return // who was there before may come back yet
 	}
+	whole := s.place-s.reached == 1 // else it was turned around, and some has not moved
 	s.reached, s.since = s.place, a.clock()
 	s.active = s.since
 	if out(s.place) {
@@ -72,7 +73,9 @@ func (a *Agent) settle(j *job) {
 	}
 	if s.asked > 0 {
 		s.took = s.since - s.asked
-		a.measure(j, s.took)
+		if whole {
+			a.measure(j, s.took)
+		}
 	}
 	a.log.Info("job moved", "job", j.id, "state", j.state())
 }
@@ -88,12 +91,17 @@ func (a *Agent) bar(j *job) {
 	}
 }
 
+// load is how much of a job's memory moves, within what it may have.
+func (j *job) load() (bytes uint64) {
+	for i, most := range j.most {
+		bytes += min(j.sum(i, func(u *wire.Use) uint64 { return u.Swappable.Load() }), most)
+	}
+	return bytes
+}
+
 // measure learns how fast memory moves, from moves large enough to tell.
 func (a *Agent) measure(j *job, took int64) {
-	bytes := uint64(0)
-	for i := range j.parts {
-		bytes += j.sum(i, func(u *wire.Use) uint64 { return u.Swappable.Load() })
-	}
+	bytes := j.load()
 	if bytes < 32<<20 || took <= 0 {
 		return
 	}
@@ -125,12 +133,8 @@ const (
 // cost is how long it takes to move a job out or in, in nanoseconds, by what was
 // measured; 0 as long as nothing was.
 func (a *Agent) cost(j *job, way int) (ns int64) {
-	bytes := uint64(0)
-	for i := range j.parts {
-		bytes += j.sum(i, func(u *wire.Use) uint64 { return u.Swappable.Load() })
-	}
 	if speed := a.speed[way]; speed > 0 {
-		ns = int64(float64(bytes) / speed * 1e9)
+		ns = int64(float64(j.load()) / speed * 1e9)
 	}
 	return ns
 }

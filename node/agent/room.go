@@ -18,6 +18,8 @@ const (
 	idleMemory = 5 * time.Second // a job's memory is idle when it did nothing for so long
 	leastStay  = 5 * time.Second // a job that borrows is left alone for so long by its equals
 	staysCosts = 10              // and for so many times as long as it takes to move it
+	// goesWithin is how long one that was told to go out is waited for alone, if its memory moves within that.
+	goesWithin = int64(30 * time.Second)
 )
 
 // cushion is what a job may take without asking while others have what it has
@@ -65,14 +67,23 @@ func (j *job) taken(part int) uint64 {
 	return add(all, j.beyond(part))
 }
 
-// resident is what of that is not with the host.
+// resident is what of that is not with the host, when it has gone out.
 func (j *job) resident(part int) uint64 {
 	all := j.sum(part, func(u *wire.Use) uint64 {
 		wanted := u.Wanted.Load()
 		all := add(wanted, u.Charged.Load())
 		return all - min(all, u.Swapped.Load())
 	})
-	return add(all, j.beyond(part))
+	return add(min(all, j.fixed(part)), j.beyond(part))
+}
+
+// fixed is the most that a job may have of a device that cannot be swapped, beside
+// contexts, whatever it says: the shim takes no more of that than was promised.
+func (j *job) fixed(part int) uint64 {
+	if j.borrows() {
+		return j.parts[part].Context
+	}
+	return j.parts[part].Memory
 }
 
 // lacks is what of its promise a job's processes wait for.
@@ -143,18 +154,22 @@ func (j *job) over() bool {
 	return false
 }
 
-// asks reports whether a job that is on its devices waits for what it was
-// promised there.
-func (j *job) asks() bool {
+// asks is what a job that is on its devices is to have at once, by part, if it
+// waits for some of that: within what it was promised. Nil: it does not.
+func (j *job) asks() (wants []uint64) {
 	if s := j.state(); s != In && s != Returning || j.request.Policy != Lend {
-		return false
+		return nil
 	}
-	for i := range j.parts {
-		if j.lacks(i) > 0 && j.goal(i) > j.limit(i) {
-			return true
-		}
+	waits := false
+	for i, p := range j.parts {
+		want := min(j.goal(i), p.Memory)
+		wants = append(wants, want)
+		waits = waits || j.lacks(i) > 0 && want > j.limit(i)
 	}
-	return false
+	if !waits {
+		return nil
+	}
+	return wants
 }
 
 // left is what a job may have of a device beside what others occupy, and what is
@@ -170,22 +185,14 @@ func (a *Agent) left(device int, but *job) int64 {
 	return left
 }
 
-// wants is what a job wants of a device: to come in, or what it was promised.
-func (j *job) wants(part int) uint64 {
-	if j.state() == Out {
-		return j.needs(part)
-	}
-	return j.goal(part)
-}
-
 // short is how many bytes a device lacks for what a job wants; 0 or less: none.
-func (a *Agent) short(j *job, part int) int64 {
-	return int64(j.wants(part)) - a.left(j.parts[part].Device, j)
+func (a *Agent) short(w wish, part int) int64 {
+	return int64(w.wants[part]) - a.left(w.parts[part].Device, w.job)
 }
 
-func (a *Agent) fits(j *job) bool {
-	for i := range j.parts {
-		if a.short(j, i) > 0 {
+func (a *Agent) fits(w wish) bool {
+	for i := range w.parts {
+		if a.short(w, i) > 0 {
 			return false
 		}
 	}
@@ -199,13 +206,15 @@ func (j *job) sheds(part int) uint64 {
 		return charged - min(charged, u.Swappable.Load())
 	})
 	all := j.occupies(part)
-	return all - min(add(fixed, j.stays(part)), all)
+	return all - min(add(min(fixed, j.fixed(part)), j.stays(part)), all)
 }
 
 // leaving is what will be free of a device when those have gone who are going.
-func (a *Agent) leaving(device int) (bytes int64) {
+// Who has not gone for long may be stopped: it is not waited for alone.
+func (a *Agent) leaving(device int, at int64) (bytes int64) {
 	for _, j := range a.jobs {
-		if i := j.part(device); i >= 0 && j.state() == Leaving {
+		if i := j.part(device); i >= 0 && j.state() == Leaving &&
+			at-max(j.stay.asked, j.stay.since) < max(goesWithin, staysCosts*a.cost(j, outward)) {
 			bytes += int64(j.sheds(i))
 		}
 	}
@@ -233,7 +242,7 @@ func (a *Agent) lendable(device int, at int64) (bytes uint64) {
 		has := j.occupies(i)
 		switch {
 		case j.state() == In && j.swappable() && a.idle(j, at):
-			has -= j.sheds(i)
+			has -= min(has, j.sheds(i))
 		case j.state() != Out && j.request.Policy == Lend:
 			has = min(has, j.keeps(i))
 		}

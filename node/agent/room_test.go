@@ -2,7 +2,6 @@ package agent
 
 import (
 	"math"
-	"sync"
 	"testing"
 	"time"
 
@@ -235,35 +234,21 @@ func TestCellsChangeWhileTheyAreRead(t *testing.T) {
 	if borrower.state() != In {
 		t.Fatalf("nothing is lent:%s", w)
 	}
-	stop := make(chan struct{})
-	var writers sync.WaitGroup
-	write := func(step func(n uint64)) {
-		writers.Go(func() {
-			for n := uint64(0); ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-					step(n)
-				}
-			}
-		})
-	}
-	write(func(uint64) { // it wants 14 more, and is to wait
+	defer writes(func(uint64) { // it wants 14 more, and is to wait
 		use, lacks := &right.cell.Device[0], &right.cell.Lacks[0]
 		use.Wanted.Store(14 * roomStep)
 		use.Wanted.Store(0)
 		lacks.Store(14 * roomStep / wire.Chunk)
 		lacks.Store(0)
-	})
-	write(func(n uint64) {
+	})()
+	defer writes(func(n uint64) {
 		use := &wrong.cell.Device[0]
 		values := []uint64{0, roomStep, 9 * roomStep, roomDevice, math.MaxUint64}
 		use.Charged.Store(values[n%5])
 		use.Wanted.Store(values[n/5%5])
 		use.Swapped.Store(values[n/3%5])
 		wrong.cell.Lacks[0].Store(uint32(values[n/7%5] / wire.Chunk))
-	})
+	})()
 	for range 20_000 {
 		w.a.arrange()
 		if sum := right.limit(0) + wrong.limit(0) + borrower.limit(0); sum > roomDevice {
@@ -271,6 +256,211 @@ func TestCellsChangeWhileTheyAreRead(t *testing.T) {
 			break
 		}
 	}
-	close(stop)
-	writers.Wait()
+}
+
+// TestNobodyIsSentOutForMoreThanWasPromised has an owner that may burst, and lacks
+// a little of its promise, while another process of its own wants more than that
+// for a moment: who borrows stays, as what was promised is there.
+func TestNobodyIsSentOutForMoreThanWasPromised(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	owner := w.begin(Request{Devices: 1, Memory: 10 * roomStep, Most: 30 * roomStep, Policy: Lend})
+	owner.wishes(0, 8*roomStep, true)
+	w.passes(time.Second, owner)
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	borrower.cell.Asleep.Store(1)
+	large := w.begin(Request{Devices: 1, Memory: 39 * roomStep, Policy: Borrow})
+	large.cell.Asleep.Store(1) // it waits in vain, and the owner has no more than it has taken
+	w.passes(time.Second, owner)
+	if borrower.state() != In || owner.limit(0) >= 10*roomStep {
+		t.Fatalf("nothing is lent:%s", w)
+	}
+	owner.cell.Device[0].Wanted.Store(20 * roomStep)
+	owner.cell.Lacks[0].Store(2 * roomStep / wire.Chunk)
+	w.a.arrange()
+	owner.cell.Device[0].Wanted.Store(0)
+	if borrower.state() != In || owner.limit(0) < 10*roomStep {
+		t.Errorf("who borrows is %s, and the owner may have %d MiB:%s", borrower.state(), owner.limit(0)>>20, w)
+	}
+}
+
+// TestWhoComesInIsDecidedByOneReading has a job that is out, and says now that it
+// has what it was promised, and now that it has more: with more it is the equal
+// of who borrows, who has just come in, and with what it was promised it fits.
+func TestWhoComesInIsDecidedByOneReading(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	bursts := w.begin(Request{Devices: 1, Memory: 10 * roomStep, Most: 30 * roomStep, Policy: Lend})
+	w.a.move(bursts.job)
+	bursts.moves()
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	if borrower.state() != In {
+		t.Fatalf("nothing is there:%s", w)
+	}
+	use := &bursts.cell.Device[0]
+	stop := writes(func(n uint64) { use.Charged.Store((5 + 20*(n%2)) * roomStep) })
+	defer stop()
+	for range 20_000 {
+		if bursts.state() != Out {
+			w.a.move(bursts.job)
+			bursts.moves()
+		}
+		use.Swapped.Store(30 * roomStep)
+		bursts.cell.Asleep.Store(1)
+		w.a.arrange()
+		if borrower.state() != In {
+			t.Fatalf("who borrows is sent out:%s", w)
+		}
+	}
+}
+
+// TestWhoDoesNotGoIsNotWaitedForAlone has an owner that wants what two borrow: the
+// one that would go first cannot, and says so each time; or it says nothing, as
+// its process is stopped, on its way out or in. The other one goes.
+func TestWhoDoesNotGoIsNotWaitedForAlone(t *testing.T) {
+	for name, first := range map[string]func(w *world, stuck *played){
+		"it says that it cannot": func(w *world, stuck *played) {
+			if place := stuck.pages.Rules.Place.Load(); out(place) {
+				w.a.unmoved(stuck.job, place, "its work does not come to an end")
+			}
+			stuck.moves()
+		},
+		"it is stopped": func(*world, *played) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t.TempDir(), 1, t.Fatalf)
+			owner := w.begin(Request{Devices: 1, Memory: 32 * roomStep, Policy: Lend})
+			stuck := w.begin(Request{Devices: 1, Memory: 16 * roomStep, Policy: Borrow})
+			other := w.begin(Request{Devices: 1, Memory: 16 * roomStep, Policy: Borrow, Priority: 1})
+			if stuck.state() != In || other.state() != In {
+				t.Fatalf("nothing is lent:%s", w)
+			}
+			owner.cell.Lacks[0].Store(16 * roomStep / wire.Chunk)
+			for end := w.t + int64(2*time.Minute); w.t < end && owner.cell.Lacks[0].Load() > 0; {
+				w.t += int64(50 * time.Millisecond)
+				for _, p := range w.jobs {
+					p.cell.Device[0].Launches.Add(1)
+					if p != stuck {
+						p.moves()
+					}
+					p.again()
+				}
+				first(w, stuck)
+				w.a.arrange()
+				w.check()
+			}
+			if owner.cell.Lacks[0].Load() > 0 {
+				t.Errorf("the owner waits:%s", w)
+			}
+		})
+	}
+}
+
+// TestWhoComesInIsTurnedAround has an owner want what one who borrows is about to
+// have, whose process is stopped on its way in, or for which there is no room.
+func TestWhoComesInIsTurnedAround(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	owner := w.begin(Request{Devices: 1, Memory: 32 * roomStep, Policy: Lend})
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	w.a.move(borrower.job)
+	borrower.moves()
+	borrower.cell.Asleep.Store(1)
+	w.a.arrange()
+	if borrower.state() != Returning {
+		t.Fatalf("it does not come in:%s", w)
+	}
+	owner.cell.Lacks[0].Store(16 * roomStep / wire.Chunk)
+	w.a.arrange()
+	if borrower.state() != Leaving {
+		t.Errorf("it is not told to go:%s", w)
+	}
+}
+
+// TestWhoSaysThatNothingCanGoIsAsked has one who borrows say that all that it has
+// is such as cannot be swapped: it was promised none of that, so the owner has it.
+func TestWhoSaysThatNothingCanGoIsAsked(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	owner := w.begin(Request{Devices: 1, Memory: 32 * roomStep, Policy: Lend})
+	borrower := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	borrower.cell.Device[0].Charged.Store(28 * roomStep)
+	owner.cell.Lacks[0].Store(16 * roomStep / wire.Chunk)
+	w.a.arrange()
+	if borrower.state() != Leaving {
+		t.Fatalf("it is not told to go:%s", w)
+	}
+	borrower.moves()
+	w.a.arrange()
+	if owner.limit(0) < 16*roomStep {
+		t.Errorf("the owner waits:%s", w)
+	}
+}
+
+// TestMovesAreMeasured has one that could not go out come back at once: how fast
+// memory moves is not learned from that. Nor does it take longer to move one that
+// writes that it has more than it may have: its equal has its turn.
+func TestMovesAreMeasured(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	first := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	first.wishes(0, 28*roomStep, true)
+	first.charges(0)
+	w.a.move(first.job)
+	w.t += int64(10 * time.Second)
+	w.a.unmoved(first.job, 1, "its work does not come to an end")
+	w.t += int64(time.Microsecond)
+	first.moves()
+	w.a.arrange()
+	if first.state() != In || w.a.speed != [2]float64{} {
+		t.Fatalf("learned from a move that was none: %v%s", w.a.speed, w)
+	}
+	for range 2 {
+		w.a.move(first.job)
+		w.t += int64(time.Second)
+		first.moves()
+		w.a.arrange()
+	}
+	if want := 28.0 * roomStep; w.a.speed != [2]float64{want, want} {
+		t.Fatalf("moved with %v", w.a.speed)
+	}
+	first.cell.Device[0].Swappable.Store(1 << 57)
+	first.stay.until = 0
+	second := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	second.cell.Asleep.Store(1)
+	for range 25 {
+		w.t += int64(time.Second)
+		first.cell.Device[0].Launches.Add(1)
+		w.a.arrange()
+	}
+	if first.state() != Leaving {
+		t.Errorf("its equal waits for its turn:%s", w)
+	}
+}
+
+// TestLendableIsReadOnce has the cells of a job change while it is told what could
+// be lent: it is never more than there is.
+func TestLendableIsReadOnce(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	p := w.begin(Request{Devices: 1, Memory: 20 * roomStep, Policy: Lend})
+	use := &p.cell.Device[0]
+	stop := writes(func(n uint64) { use.Swappable.Store(n % 2 * 20 * roomStep); use.Charged.Store(n % 2 * 20 * roomStep) })
+	defer stop()
+	for range 100_000 {
+		if bytes := w.a.lendable(0, w.t+int64(time.Minute)); bytes > roomDevice {
+			t.Fatalf("%d MiB of %d can be lent", bytes>>20, roomDevice>>20)
+		}
+	}
+}
+
+// writes has somebody write in cells all the while, until it is stopped.
+func writes(step func(n uint64)) (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := uint64(0); ; n++ {
+			select {
+			case <-end:
+				return
+			default:
+				step(n)
+			}
+		}
+	}()
+	return func() { close(end); <-done }
 }

@@ -204,3 +204,43 @@ func TestNothingIsLentBeforeAllAreBack(t *testing.T) {
 		return nil
 	})
 }
+
+// TestCellsOfTheNextAgentAreKnownToTheOneAfter restarts the agent of a job that
+// has no process, and again when it has two: each of them has its cell again, and
+// what the other has counts until it is back.
+func TestCellsOfTheNextAgentAreKnownToTheOneAfter(t *testing.T) {
+	n := newNode(t)
+	job := n.job("a", 300, "fair")
+	n.stop()
+	n.start()
+	first, second := connect(t, job.Socket), connect(t, job.Socket)
+	first.use.Charged.Store(mib)
+	second.use.Charged.Store(2 * mib)
+	n.stop()
+	n.start()
+	back := wire.Message{Kind: wire.Hello, Device: wire.Magic, Lease: wire.Version, Cell: uint32(first.cell) + 1}
+	again, err := hello(t, job.Socket, back, first.cells)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.cell != first.cell || again.use.Charged.Load() != mib || !again.rules.Live(int(second.cell)) {
+		t.Errorf("cell %d has %d bytes, and that of the other is live: %v", again.cell, again.use.Charged.Load(),
+			again.rules.Live(int(second.cell)))
+	}
+}
+
+// TestAContextIsAwaited restarts the agent of two processes, of which the one has
+// a context and no more: it counts before it is back.
+func TestAContextIsAwaited(t *testing.T) {
+	w := newWitnessed(t, 256*mib, 300*mib)
+	job := w.lends(64 * mib)
+	first, second := connect(t, job.Socket), connect(t, job.Socket)
+	second.use.Contexts.Store(1)
+	w.stop()
+	w.again(300 * mib)
+	back := wire.Message{Kind: wire.Hello, Device: wire.Magic, Lease: wire.Version, Cell: uint32(first.cell) + 1}
+	if _, err := hello(t, job.Socket, back, first.cells, first.arena); err != nil {
+		t.Fatal(err)
+	}
+	w.used(300*mib, 300*mib)
+}

@@ -30,11 +30,12 @@ type sight struct {
 	bytes uint64
 	known bool // else the driver cannot say
 
-	last   uint64 // beyond what it charged, in the look before
-	agrees bool   // there was such a look
-	within uint64 // the same, while its job was on the device
-	taught bool   // it was learned from it what a context takes
-	kept   int64  // for how long it has kept what it said it had given up
+	last     uint64 // beyond what it charged, in the look before
+	agrees   bool   // there was such a look
+	contexts uint32 // that it had then
+	made     int64  // when it was first seen with so many
+	taught   bool   // it was learned from it what a context takes
+	kept     int64  // for how long it has kept what it said it had given up
 }
 
 // Stranger is a process that has memory of a device, and is of no job there.

@@ -143,6 +143,39 @@ func TestOverheadIsMeasured(t *testing.T) {
 	}
 }
 
+// A context is counted before the driver is asked for it, which takes its time:
+// who looks meanwhile neither takes it for nothing nor learns from it.
+func TestAContextIsOnItsWay(t *testing.T) {
+	w := newWitnessed(t, 0, 0)
+	job, err := w.begin(agent.Request{Name: "a", Devices: 1, Memory: 900 * mib, Compute: 300, Mode: "fair"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, pid := connect(t, job.Socket), os.Getpid()
+	w.say(witness.Processes{})
+	g.use.Contexts.Store(1)
+	w.say(witness.Processes{}) // for the first it may have asked before
+	w.say(witness.Processes{})
+	for range 3 {
+		w.say(witness.Processes{pid: 300 * mib})
+	}
+	w.used(300*mib, 300*mib)
+	if got := g.rules.Device[0].Context.Load(); got != 300*mib {
+		t.Fatalf("a context is expected to take %d MiB", got/mib)
+	}
+	g.use.Contexts.Store(2)
+	w.say(witness.Processes{pid: 300 * mib})
+	for _, has := range []uint64{300, 400, 400} {
+		w.at -= 7e8 // it looks more often
+		w.say(witness.Processes{pid: has * mib})
+		w.used(600*mib, 600*mib)
+	}
+	for range 3 {
+		w.say(witness.Processes{pid: 550 * mib})
+	}
+	w.used(550*mib, 550*mib)
+}
+
 // Who is of no job is shown once it has been there for a while; what the driver
 // does not say is counted.
 func TestStrangers(t *testing.T) {
