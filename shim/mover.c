@@ -57,6 +57,7 @@ static void open_gate(struct self *self)
 
 	pthread_mutex_lock(&w->lock);
 	atomic_store(&w->closed, false);
+	atomic_store(&w->shut, false);
 	pthread_cond_broadcast(&w->opened);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -72,6 +73,18 @@ static bool quiet(struct self *self)
 	return idle;
 }
 
+/* The same, and that it stays so: nobody was let in meanwhile because something was captured. */
+static bool shut(struct self *self)
+{
+	if (!quiet(self))
+		return false;
+	atomic_store(&self->swap.shut, true);
+	if (quiet(self))
+		return true;
+	atomic_store(&self->swap.shut, false);
+	return false;
+}
+
 /* Waits for what launches and calls have left on the devices; every launch is before this or sees the closed gate,
  * as both take the locks of the streams. */
 static bool drain(struct self *self, uint32_t place)
@@ -80,7 +93,7 @@ static bool drain(struct self *self, uint32_t place)
 	CUcontext seen = NULL, popped;
 	bool done = true;
 
-	while (!quiet(self)) {
+	while (!shut(self)) {
 		if (place_of(self) != place || self_now() - since > DRAIN_PATIENCE)
 			return false;
 		nap(100000);

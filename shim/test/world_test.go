@@ -47,6 +47,7 @@ var programs = map[string]struct {
 	"static_test":  {false, []string{"test/c/static_test.c"}},
 	"compute_test": {true, []string{"test/c/compute_test.c"}},
 	"gated_test":   {true, []string{"test/c/gated_test.c"}},
+	"steps_test":   {true, []string{"test/c/steps_test.c"}},
 	"null_test":    {true, []string{"test/c/null_test.c"}},
 	"swap_test":    {true, []string{"test/c/swap_test.c"}},
 	"fuzz_test":    {true, []string{"test/c/fuzz_test.c", "test/c/fuzz_values.c", "test/c/fuzz_calls.c"}},
