@@ -220,3 +220,24 @@ func TestWhatIsCapturedEnds(t *testing.T) {
 		p.ends()
 	})
 }
+
+// TestALeaseTakenUpIsGivenBack has a program that launches again in a lease that
+// it has given back and that stands still: it gives that back, too.
+func TestALeaseTakenUpIsGivenBack(t *testing.T) {
+	everyBuild(t, func(t *testing.T, check build.Check) {
+		w := newWorld(t, check)
+		h := w.hand("hand", 1, func(r *wire.Rules) {
+			r.Device[0].Mode = wire.Fair
+			r.Device[0].LeaseUntil.Store(1 << 62)
+			r.Device[0].Gate.Store(1)
+		})
+		use := &h.pages.Cells.Cell[0].Device[0]
+		p := w.stepping("again")
+		p.at("launched")
+		h.sees("the lease is given back", func() bool { return use.Began.Load() == 1 && use.Ended.Load() == 1 })
+		p.goesOn()
+		p.at("launched")
+		h.sees("it is given back again", func() bool { return use.Ended.Load() == 1 })
+		p.ends()
+	})
+}
