@@ -216,10 +216,14 @@ bool queue_idle(struct queue *q, uint32_t device)
 	bool relaxed, idle = true;
 	CUstreamCaptureMode mode = marks_relax(q, &relaxed);
 
+	/* A slot that becomes this device's just now has seen the closed gate, or is seen here. */
 	EACH_SLOT (q, s) {
-		pthread_mutex_lock(&s->lock);
-		if (idle && s->device == device)
-			idle = slot_idle(q, s);
+		if (!idle || atomic_load(&s->device) != device)
+			continue;
+		idle = pthread_mutex_trylock(&s->lock) == 0;
+		if (!idle)
+			continue;
+		idle = slot_idle(q, s);
 		pthread_mutex_unlock(&s->lock);
 	}
 	marks_restore(mode, relaxed);

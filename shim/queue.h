@@ -32,7 +32,7 @@ struct slot {
 	bool used;	    /* the stream exists */
 	bool dirty;	    /* something was launched behind the last mark */
 	bool stuck;	    /* work waits for something that is not launched yet: do not wait for it */
-	uint32_t device;
+	_Atomic uint32_t device; /* is read without the lock */
 	uint64_t ahead; /* what the work that is not known to be done was thought to take */
 	uint64_t last_done; /* when the last mark was seen to be done */
 	uint64_t not_done;  /* when a mark was last seen not to be */
@@ -68,7 +68,7 @@ struct slot *queue_enter(struct self *self, const struct launch *launch);
 /* The launch was made, or not; unlocks the slot. */
 void queue_leave(struct self *self, struct slot *slot, const struct launch *launch, bool launched);
 
-/* Whether all work on the device is done. */
+/* Whether all work on the device is done. It waits for nobody: who holds a slot is about to launch, or has work ahead. */
 bool queue_idle(struct queue *queue, uint32_t device);
 
 /* Whether the launch is recorded for later, not made: its stream is being captured. */

@@ -241,3 +241,28 @@ func TestALeaseTakenUpIsGivenBack(t *testing.T) {
 		p.ends()
 	})
 }
+
+// TestOneDeviceKeepsNoOther has a thread that waits for a device's long kernel:
+// the lease of another device is given back meanwhile.
+func TestOneDeviceKeepsNoOther(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	h := w.hand("hand", 2, func(r *wire.Rules) {
+		for i := range 2 {
+			r.Device[i].Mode = wire.Fair
+			r.Device[i].LeaseUntil.Store(1 << 62)
+			r.Device[i].Gate.Store(1)
+		}
+	})
+	first, second := &h.pages.Cells.Cell[0].Device[0], &h.pages.Cells.Cell[0].Device[1]
+	p := w.stepping("beside", "WEIR_SIM_DEVICES=2x80GiB")
+	p.at("begins")
+	h.sees("the first kernels", func() bool { return first.Launches.Load() == 2 })
+	p.goesOn()
+	p.at("second")
+	h.sees("the second device is given back", func() bool { return second.Ended.Load() == 1 })
+	if n := first.Launches.Load(); n != 2 {
+		t.Errorf("%d launches at the first device: it was waited for", n)
+	}
+	p.at("first")
+	p.ends()
+}
