@@ -225,15 +225,15 @@ static void come_in(struct self *self, uint32_t place)
 		arrive(self, place);
 }
 
-/* It cannot be: says so, and puts everything back. */
+/* It cannot be: puts everything back. */
 static void give_up(struct self *self, uint32_t place, const char *why)
 {
 	self_debug("not swapped out: %s", why);
 	come_in(self, place);
 	if (swap_closed(self))
 		return;
+	self->swap.why = why;
 	atomic_store(&self->swap.gave_up, place);
-	self_tell(self, WEIR_UNMOVED, place, why);
 }
 
 static void go_out(struct self *self, uint32_t place)
@@ -298,6 +298,8 @@ static void *move(void *arg)
 		struct pages *p = atomic_load(&self->pages);
 		uint32_t place = place_of(self), placed = atomic_load(&p->cells->cell[p->cell].placed);
 		if (place == placed || place == atomic_load(&self->swap.gave_up)) {
+			if (is_out(place) && place != placed) /* again and again: a message may be lost, and so may an agent */
+				self_tell(self, WEIR_UNMOVED, place, self->swap.why);
 			if (!atomic_load(&self->swap.prepared) && !swap_closed(self))
 				prepare(self);
 			wait_for_rules(self, place);

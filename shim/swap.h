@@ -22,6 +22,7 @@ struct swap {
 	_Atomic uint32_t inside;   /* calls that touch the device's memory just now */
 	_Atomic uint32_t waiting;  /* threads that wait */
 	_Atomic uint32_t gave_up;  /* the last place that could not be reached */
+	const char *why;	   /* it could not; the mover's */
 	_Atomic bool prepared;	   /* the arena is as it must be for copying fast */
 	bool started;
 	pthread_mutex_t lock; /* of the condition */

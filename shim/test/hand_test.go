@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -264,5 +266,26 @@ func TestOneDeviceKeepsNoOther(t *testing.T) {
 		t.Errorf("%d launches at the first device: it was waited for", n)
 	}
 	p.at("first")
+	p.ends()
+}
+
+// TestWhatIsLostIsSaidAgain has a program whose memory cannot go out, which the
+// agent that hears it takes to its grave: the next one is told.
+func TestWhatIsLostIsSaidAgain(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	h := w.hand("hand", 1, swappable)
+	p := w.stepping("stay")
+	p.at("has memory")
+	if err := os.WriteFile(filepath.Join(w.dir, "sim", "fault"), []byte("copy=1"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	h.place(1)
+	h.hears(wire.Unmoved)
+	h.dies()
+	if m := h.hears(wire.Unmoved); m.Lease != 1 || m.Text == "" {
+		t.Errorf("it says that it is not at %d: %s", m.Lease, m.Text)
+	}
+	h.place(2)
+	h.sees("it is in", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 2 })
 	p.ends()
 }
