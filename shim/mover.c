@@ -266,8 +266,8 @@ static void prepare(struct self *self)
 
 	if (a->at == NULL || !arena_ready(a))
 		return;
-	char *bytes = (char *)a->at + a->at->start;
-	size_t count = (size_t)a->at->chunks * WEIR_CHUNK;
+	char *bytes = arena_bytes(a, 0);
+	size_t count = (size_t)a->chunks * WEIR_CHUNK;
 	/* This takes a second for each few gigabytes. The program goes on meanwhile, but for ending the context. */
 	pthread_mutex_lock(&self->swap.moving);
 	pthread_mutex_lock(&self->regions.lock);

@@ -86,6 +86,7 @@ func TestLedger(t *testing.T) {
 		w := newWorld(t, check)
 		t.Log(w.run("none", "ledger_test", "8", rounds))
 		w.run("none", "table_test")
+		w.run("none", "arena_test")
 	})
 }
 

@@ -41,6 +41,7 @@ var programs = map[string]struct {
 }{
 	"agent":        {false, []string{"test/c/agent.c", "test/c/arbiter.c", "test/c/lender.c"}},
 	"ledger_test":  {false, []string{"test/c/ledger_test.c", "ledger.c"}},
+	"arena_test":   {false, []string{"test/c/arena_test.c", "arena.c"}},
 	"table_test":   {false, []string{"test/c/table_test.c", "table.c"}},
 	"memory_test":  {true, []string{"test/c/memory_test.c", "test/c/families.c"}},
 	"loading_test": {true, []string{"test/c/loading_test.c"}},
