@@ -36,6 +36,7 @@ func TestProcessesShareOneLimit(t *testing.T) {
 		w.agent(one(limit))
 		w.run("one", "memory_test", "share", strconv.Itoa(limit))
 		w.run("one", "memory_test", "context", strconv.Itoa(limit))
+		w.run("one", "memory_test", "pools", strconv.Itoa(limit))
 	})
 }
 
