@@ -289,3 +289,31 @@ func TestWhatIsLostIsSaidAgain(t *testing.T) {
 	h.sees("it is in", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 2 })
 	p.ends()
 }
+
+// TestWhatIsFreeIsNoMoreThanThereIs has a program that looks again and again at
+// what is free, while its limit goes below what it has and above it.
+func TestWhatIsFreeIsNoMoreThanThereIs(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	h := w.hand("hand", 1, func(r *wire.Rules) { r.Device[0].MemoryPromised = 0 })
+	p := w.stepping("views")
+	p.at("has memory")
+	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				h.pages.Rules.Device[0].MemoryLimit.Store(limit / 2)
+				h.pages.Rules.Device[0].MemoryLimit.Store(limit)
+			}
+		}
+	}()
+	p.goesOn()
+	p.at("done")
+	close(stop)
+	<-stopped
+	p.ends()
+}

@@ -4,11 +4,13 @@
  *   steps_test capture  its memory is to go out while it captures: the capture comes to its end
  *   steps_test again    launches, and once more when its lease was given back; then it has nothing to do
  *   steps_test beside   launches on the second device while a long kernel keeps a thread waiting at the first
+ *   steps_test views    never more is free than there is, however the limit moves
  *   steps_test stay     its memory is to go out, and cannot
  */
 #include <pthread.h>
 #include <string.h>
 
+#include "../../abi/nvml.h"
 #include "try.h"
 
 static void say(const char *word)
@@ -100,6 +102,26 @@ static void beside(void)
 	pthread_join(thread, NULL);
 }
 
+static void views(void)
+{
+	nvmlDevice_t device;
+	nvmlMemory_t memory;
+	CUdeviceptr at;
+	size_t free, total;
+
+	EXPECT(nvmlInit_v2() == NVML_SUCCESS && nvmlDeviceGetHandleByIndex_v2(0, &device) == NVML_SUCCESS, "NVML");
+	OK(cuMemAlloc_v2(&at, 51 * MIB));
+	step("has memory");
+	for (int i = 0; i < 100000; i++) {
+		OK(cuMemGetInfo_v2(&free, &total));
+		EXPECT(free <= total, "%zu of %zu are free", free, total);
+		EXPECT(nvmlDeviceGetMemoryInfo(device, &memory) == NVML_SUCCESS, "NVML");
+		EXPECT(memory.free <= memory.total && memory.used <= memory.total, "%llu of %llu are free", memory.free,
+		       memory.total);
+	}
+	step("done");
+}
+
 static void stay(void)
 {
 	CUdeviceptr at;
@@ -119,6 +141,8 @@ int main(int argc, char **argv)
 		again();
 	else if (strcmp(what, "beside") == 0)
 		beside();
+	else if (strcmp(what, "views") == 0)
+		views();
 	else
 		stay();
 	return 0;
