@@ -85,33 +85,52 @@ static bool shut(struct self *self)
 	return false;
 }
 
+static bool synchronize(CUcontext ctx)
+{
+	CUcontext popped;
+
+	if (REAL(cuCtxPushCurrent_v2, ctx) != CUDA_SUCCESS)
+		return false;
+	bool done = REAL(cuCtxSynchronize) == CUDA_SUCCESS;
+	REAL(cuCtxPopCurrent_v2, &popped);
+	return done;
+}
+
+/* Waits for what calls have left on the devices: one context copies another's memory. Where one that has none of what
+ * moves is in error, its work is over. */
+static bool finish(struct self *self)
+{
+	CUcontext seen = NULL;
+	struct entry e;
+	size_t at = 0;
+	bool done = true;
+
+	pthread_mutex_lock(&self->making); /* they do not end meanwhile */
+	while (table_next(&self->contexts, &at, &e))
+		synchronize((CUcontext)(uintptr_t)e.key);
+	pthread_mutex_lock(&self->regions.lock);
+	for (size_t i = 0; done && i < self->regions.count; i++) {
+		CUcontext ctx = self->regions.at[i]->ctx;
+		done = ctx == seen || synchronize(ctx);
+		seen = ctx;
+	}
+	pthread_mutex_unlock(&self->regions.lock);
+	pthread_mutex_unlock(&self->making);
+	return done;
+}
+
 /* Waits for what launches and calls have left on the devices; every launch is before this or sees the closed gate,
  * as both take the locks of the streams. */
 static bool drain(struct self *self, uint32_t place)
 {
 	uint64_t since = self_now();
-	CUcontext seen = NULL, popped;
-	bool done = true;
 
 	while (!shut(self)) {
 		if (place_of(self) != place || self_now() - since > DRAIN_PATIENCE)
 			return false;
 		nap(100000);
 	}
-	pthread_mutex_lock(&self->regions.lock);
-	for (size_t i = 0; done && i < self->regions.count; i++) {
-		CUcontext ctx = self->regions.at[i]->ctx;
-		if (ctx == seen)
-			continue;
-		seen = ctx;
-		done = REAL(cuCtxPushCurrent_v2, ctx) == CUDA_SUCCESS;
-		if (!done)
-			break;
-		done = REAL(cuCtxSynchronize) == CUDA_SUCCESS;
-		REAL(cuCtxPopCurrent_v2, &popped);
-	}
-	pthread_mutex_unlock(&self->regions.lock);
-	return done;
+	return finish(self);
 }
 
 static void write_journal(struct self *self, const struct region *r, uint32_t piece, enum weir_copy state)

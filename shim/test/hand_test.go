@@ -223,6 +223,25 @@ func TestWhatIsCapturedEnds(t *testing.T) {
 	})
 }
 
+// TestWorkOfAnyContextIsWaitedFor has a program whose memory is to go out while
+// a context that has none of it is at work: it may be copying it.
+func TestWorkOfAnyContextIsWaitedFor(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	h := w.hand("hand", 1, swappable)
+	p := w.stepping("elsewhere")
+	p.at("at work")
+	h.place(1)
+	time.Sleep(300 * time.Millisecond)
+	if h.pages.Cells.Cell[0].Placed.Load() == 1 {
+		t.Error("it went out while a context was at work")
+	}
+	p.goesOn()
+	h.sees("it is out", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 1 })
+	p.at("done")
+	h.place(2)
+	p.ends()
+}
+
 // TestALeaseTakenUpIsGivenBack has a program that launches again in a lease that
 // it has given back and that stands still: it gives that back, too.
 func TestALeaseTakenUpIsGivenBack(t *testing.T) {

@@ -4,6 +4,7 @@
  *   steps_test capture  its memory is to go out while it captures: the capture comes to its end
  *   steps_test again    launches, and once more when its lease was given back; then it has nothing to do
  *   steps_test beside   launches on the second device while a long kernel keeps a thread waiting at the first
+ *   steps_test elsewhere  its memory is to go out while a context that has none of it is at work
  *   steps_test views    never more is free than there is, however the limit moves
  *   steps_test stay     its memory is to go out, and cannot
  */
@@ -102,6 +103,30 @@ static void beside(void)
 	pthread_join(thread, NULL);
 }
 
+static pthread_mutex_t until = PTHREAD_MUTEX_INITIALIZER;
+
+static void wait_until(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&until);
+	pthread_mutex_unlock(&until);
+}
+
+static void elsewhere(void)
+{
+	CUcontext other, popped;
+	CUdeviceptr at;
+
+	OK(cuMemAlloc_v2(&at, 4000));
+	OK(cuCtxCreate_v2(&other, 0, 0));
+	pthread_mutex_lock(&until);
+	OK(cuLaunchHostFunc(NULL, wait_until, NULL));
+	step("at work");
+	pthread_mutex_unlock(&until);
+	OK(cuCtxPopCurrent_v2(&popped));
+	step("done");
+}
+
 static void views(void)
 {
 	nvmlDevice_t device;
@@ -141,6 +166,8 @@ int main(int argc, char **argv)
 		again();
 	else if (strcmp(what, "beside") == 0)
 		beside();
+	else if (strcmp(what, "elsewhere") == 0)
+		elsewhere();
 	else if (strcmp(what, "views") == 0)
 		views();
 	else
