@@ -17,11 +17,11 @@ static bool lock_name(int fd, uint32_t name, short kind)
 }
 
 /* Frees what a process had whose name this one holds. */
-static void free_all_of(struct weir_arena *a, uint32_t name)
+static void free_all_of(const struct arena *a, uint32_t name)
 {
 	for (uint32_t i = 0; i < a->chunks; i++)
-		if (atomic_load(&a->slot[i].owner) == name)
-			atomic_store(&a->slot[i].owner, 0);
+		if (atomic_load(&a->at->slot[i].owner) == name)
+			atomic_store(&a->at->slot[i].owner, 0);
 }
 
 static uint32_t take_name(int fd)
@@ -44,17 +44,18 @@ bool arena_open(struct arena *arena, int fd)
 		return false;
 	/* A child has no part in it. */
 	madvise(at, bytes, MADV_DONTFORK);
-	uint64_t journal = sizeof *at + (uint64_t)at->chunks * sizeof at->slot[0];
-	uint32_t name = 0;
-	if (at->magic == WEIR_MAGIC && at->version == WEIR_VERSION && at->start >= journal && at->start <= bytes &&
-	    (bytes - at->start) / WEIR_CHUNK >= at->chunks)
+	uint32_t chunks = __atomic_load_n(&at->chunks, __ATOMIC_RELAXED), name = 0;
+	uint64_t start = __atomic_load_n(&at->start, __ATOMIC_RELAXED);
+	uint64_t journal = sizeof *at + (uint64_t)chunks * sizeof at->slot[0];
+	if (at->magic == WEIR_MAGIC && at->version == WEIR_VERSION && start >= journal && start <= bytes &&
+	    (bytes - start) / WEIR_CHUNK >= chunks)
 		name = take_name(fd);
 	if (name == 0) {
 		munmap(at, bytes);
 		return false;
 	}
-	free_all_of(at, name); /* of one that died, and had the same */
-	*arena = (struct arena){.at = at, .bytes = bytes, .fd = fd, .owner = name};
+	*arena = (struct arena){.at = at, .bytes = bytes, .chunks = chunks, .start = start, .fd = fd, .owner = name};
+	free_all_of(arena, name); /* of one that died, and had the same */
 	return true;
 }
 
@@ -63,14 +64,14 @@ static void reap(struct arena *arena)
 {
 	uint32_t last = 0;
 
-	for (uint32_t i = 0; i < arena->at->chunks; i++) {
+	for (uint32_t i = 0; i < arena->chunks; i++) {
 		uint32_t owner = atomic_load(&arena->at->slot[i].owner);
 		if (owner == 0 || owner >= WEIR_OWNERS || owner == arena->owner || owner == last)
 			continue;
 		last = owner;
 		if (!lock_name(arena->fd, owner, F_WRLCK))
 			continue;
-		free_all_of(arena->at, owner);
+		free_all_of(arena, owner);
 		lock_name(arena->fd, owner, F_UNLCK);
 	}
 }
@@ -80,8 +81,8 @@ static uint32_t claim_some(struct arena *arena, uint64_t address, uint32_t count
 	struct weir_arena *a = arena->at;
 	uint32_t have = 0;
 
-	for (uint32_t look = 0; look < a->chunks && have < count; look++) {
-		uint32_t i = (arena->hint + look) % a->chunks, nobody = 0;
+	for (uint32_t look = 0; look < arena->chunks && have < count; look++) {
+		uint32_t i = (arena->hint + look) % arena->chunks, nobody = 0;
 		if (!atomic_compare_exchange_strong(&a->slot[i].owner, &nobody, arena->owner))
 			continue;
 		a->slot[i].address = address + have * WEIR_CHUNK;
@@ -124,7 +125,7 @@ void arena_state(struct arena *arena, uint32_t slot, enum weir_copy state)
 
 void *arena_bytes(const struct arena *arena, uint32_t slot)
 {
-	return (char *)arena->at + arena->at->start + (uint64_t)slot * WEIR_CHUNK;
+	return (char *)arena->at + arena->start + (uint64_t)slot * WEIR_CHUNK;
 }
 
 bool arena_ready(const struct arena *arena)

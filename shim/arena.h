@@ -14,6 +14,9 @@
 struct arena {
 	struct weir_arena *at; /* NULL: there is none */
 	size_t bytes;
+	/* As they were when it was mapped, and right: others of the container can write what they like where these stand. */
+	uint32_t chunks;
+	uint64_t start;
 	int fd;		/* is kept open: by it the process has its name */
 	uint32_t owner; /* this process's name in the journal */
 	uint32_t hint;	/* where to look for a free slot first */

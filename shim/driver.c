@@ -73,27 +73,35 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **fn, int version, cuuint6
 	return r;
 }
 
-static void before_destroy(CUstream stream)
-{
-	struct self *self = holder();
-	if (self != NULL)
-		queue_forget_stream(&self->queue, stream);
-}
+/* What is captured in a stream ends with it. */
+#define DESTROY(stream, call) \
+	({ \
+		struct self *destroy_self = holder(); \
+		bool destroy_captures = false; \
+		if (destroy_self != NULL) { \
+			queue_forget_stream(&destroy_self->queue, stream); \
+			destroy_captures = queue_capture_ended(&destroy_self->queue, stream, false); \
+		} \
+		CUresult destroy_result = (call); \
+		if (destroy_captures && destroy_result != CUDA_SUCCESS) { \
+			atomic_fetch_add(&destroy_self->queue.captures, 1); \
+			queue_capture_began(&destroy_self->queue, stream, false, true); \
+		} \
+		destroy_result; \
+	})
 
 CUresult cuStreamDestroy(CUstream stream)
 {
-	before_destroy(stream);
-	return REAL(cuStreamDestroy, stream);
+	return DESTROY(stream, REAL(cuStreamDestroy, stream));
 }
 
 CUresult cuStreamDestroy_v2(CUstream stream)
 {
-	before_destroy(stream);
-	return REAL(cuStreamDestroy_v2, stream);
+	return DESTROY(stream, REAL(cuStreamDestroy_v2, stream));
 }
 
 /* While anything is captured, launches ask whether theirs is: it is counted before it begins. */
-#define BEGIN_CAPTURE(call) \
+#define BEGIN_CAPTURE(stream, second_form, call) \
 	({ \
 		struct self *begin_self = holder(); \
 		if (begin_self != NULL) { \
@@ -102,61 +110,66 @@ CUresult cuStreamDestroy_v2(CUstream stream)
 			swap_leave(begin_self); \
 		} \
 		CUresult begin_result = (call); \
-		if (begin_self != NULL && begin_result != CUDA_SUCCESS) \
-			atomic_fetch_sub(&begin_self->queue.captures, 1); \
+		if (begin_self != NULL) \
+			queue_capture_began(&begin_self->queue, stream, second_form, begin_result == CUDA_SUCCESS); \
 		begin_result; \
 	})
 
 CUresult cuStreamBeginCapture(CUstream stream)
 {
-	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture, stream));
+	return BEGIN_CAPTURE(stream, false, REAL(cuStreamBeginCapture, stream));
 }
 
 CUresult cuStreamBeginCapture_ptsz(CUstream stream)
 {
-	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_ptsz, stream));
+	return BEGIN_CAPTURE(stream, true, REAL(cuStreamBeginCapture_ptsz, stream));
 }
 
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode)
 {
-	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_v2, stream, mode));
+	return BEGIN_CAPTURE(stream, false, REAL(cuStreamBeginCapture_v2, stream, mode));
 }
 
 CUresult cuStreamBeginCapture_v2_ptsz(CUstream stream, CUstreamCaptureMode mode)
 {
-	return BEGIN_CAPTURE(REAL(cuStreamBeginCapture_v2_ptsz, stream, mode));
+	return BEGIN_CAPTURE(stream, true, REAL(cuStreamBeginCapture_v2_ptsz, stream, mode));
 }
 
 CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph, const CUgraphNode *dependencies, const void *edges,
 				     size_t count, CUstreamCaptureMode mode)
 {
-	return BEGIN_CAPTURE(REAL(cuStreamBeginCaptureToGraph, stream, graph, dependencies, edges, count, mode));
+	return BEGIN_CAPTURE(stream, false,
+			     REAL(cuStreamBeginCaptureToGraph, stream, graph, dependencies, edges, count, mode));
 }
 
 CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const CUgraphNode *dependencies,
 					  const void *edges, size_t count, CUstreamCaptureMode mode)
 {
-	return BEGIN_CAPTURE(REAL(cuStreamBeginCaptureToGraph_ptsz, stream, graph, dependencies, edges, count, mode));
+	return BEGIN_CAPTURE(stream, true,
+			     REAL(cuStreamBeginCaptureToGraph_ptsz, stream, graph, dependencies, edges, count, mode));
 }
 
-/* Counting one too many costs a question at each launch; one too few would gate what is being captured. */
-static CUresult end_capture(CUresult r)
+/* Counting one too many keeps the memory where it is, and frees nothing; one too few would gate what is being captured.
+ * A capture that failed ends with an error. */
+static CUresult end_capture(CUresult r, CUstream stream, bool second_form)
 {
 	struct self *self = holder();
-	if (self != NULL && (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED) &&
-	    atomic_fetch_sub(&self->queue.captures, 1) <= 0)
-		atomic_fetch_add(&self->queue.captures, 1);
-	if (self != NULL && self->arena.at != NULL)
+
+	if (self == NULL)
+		return r;
+	if (r == CUDA_SUCCESS || !queue_captured(&self->queue, stream, second_form))
+		queue_capture_ended(&self->queue, stream, second_form);
+	if (self->arena.at != NULL)
 		regions_free_late(self);
 	return r;
 }
 
 CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph)
 {
-	return end_capture(REAL(cuStreamEndCapture, stream, graph));
+	return end_capture(REAL(cuStreamEndCapture, stream, graph), stream, false);
 }
 
 CUresult cuStreamEndCapture_ptsz(CUstream stream, CUgraph *graph)
 {
-	return end_capture(REAL(cuStreamEndCapture_ptsz, stream, graph));
+	return end_capture(REAL(cuStreamEndCapture_ptsz, stream, graph), stream, true);
 }

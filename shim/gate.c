@@ -118,6 +118,7 @@ static bool take_up(struct self *self, uint32_t device, struct view v, uint32_t 
 	atomic_store(&v.use->ended, 0);
 	if (atomic_load(&v.rule->gate) == gate) {
 		atomic_store(&self->gate[device].closed, 0);
+		self_wake(self); /* it is to be given back again */
 		return true;
 	}
 	atomic_store(&v.use->ended, ended);

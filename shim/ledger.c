@@ -230,7 +230,7 @@ static uint64_t shown(const struct ledger *l, uint32_t device)
 	return limit > promised ? limit : promised;
 }
 
-uint64_t ledger_used(struct ledger *l, uint32_t device)
+uint64_t ledger_used(struct ledger *l, uint32_t device, uint64_t *limit)
 {
 	pthread_mutex_lock(&l->lock);
 	struct tally t = count(l, device);
@@ -240,9 +240,9 @@ uint64_t ledger_used(struct ledger *l, uint32_t device)
 			break;
 		t = next;
 	}
-	uint64_t limit = shown(l, device);
+	*limit = shown(l, device);
 	pthread_mutex_unlock(&l->lock);
-	return t.charged < limit ? t.charged : limit;
+	return t.charged < *limit ? t.charged : *limit;
 }
 
 uint64_t ledger_limit(struct ledger *l, uint32_t device)

@@ -49,10 +49,10 @@ void ledger_release(struct ledger *ledger, uint32_t device, uint64_t bytes);
 /* Of what is charged, so many bytes more can be swapped, and so many more are with the host. */
 void ledger_swap(struct ledger *ledger, uint32_t device, int64_t swappable, int64_t swapped);
 
-/* What the container has of the device. */
-uint64_t ledger_used(struct ledger *ledger, uint32_t device);
+/* What the container has of the device, and no more than it may have at that moment. */
+uint64_t ledger_used(struct ledger *ledger, uint32_t device, uint64_t *limit);
 
-/* What may be had of the device: what was promised, or a limit above that. */
+/* What may be had of the device: what was promised, or a limit above that. It may be another when it is read again. */
 uint64_t ledger_limit(struct ledger *ledger, uint32_t device);
 
 /* Goes on in other pages, with all that this process has. */

@@ -225,7 +225,7 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
 	if (r != CUDA_SUCCESS || !memory_holder(&h))
 		return r;
 	pools_recount(h.self, false);
-	uint64_t limit = ledger_limit(&h.self->ledger, h.rule), left = limit - ledger_used(&h.self->ledger, h.rule);
+	uint64_t limit, used = ledger_used(&h.self->ledger, h.rule, &limit), left = limit - used;
 	if (total != NULL && limit < *total)
 		*total = limit;
 	if (free != NULL && left < *free)

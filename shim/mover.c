@@ -57,6 +57,7 @@ static void open_gate(struct self *self)
 
 	pthread_mutex_lock(&w->lock);
 	atomic_store(&w->closed, false);
+	atomic_store(&w->shut, false);
 	pthread_cond_broadcast(&w->opened);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -72,33 +73,64 @@ static bool quiet(struct self *self)
 	return idle;
 }
 
+/* The same, and that it stays so: nobody was let in meanwhile because something was captured. */
+static bool shut(struct self *self)
+{
+	if (!quiet(self))
+		return false;
+	atomic_store(&self->swap.shut, true);
+	if (quiet(self))
+		return true;
+	atomic_store(&self->swap.shut, false);
+	return false;
+}
+
+static bool synchronize(CUcontext ctx)
+{
+	CUcontext popped;
+
+	if (REAL(cuCtxPushCurrent_v2, ctx) != CUDA_SUCCESS)
+		return false;
+	bool done = REAL(cuCtxSynchronize) == CUDA_SUCCESS;
+	REAL(cuCtxPopCurrent_v2, &popped);
+	return done;
+}
+
+/* Waits for what calls have left on the devices: one context copies another's memory. Where one that has none of what
+ * moves is in error, its work is over. */
+static bool finish(struct self *self)
+{
+	CUcontext seen = NULL;
+	struct entry e;
+	size_t at = 0;
+	bool done = true;
+
+	pthread_mutex_lock(&self->making); /* they do not end meanwhile */
+	while (table_next(&self->contexts, &at, &e))
+		synchronize((CUcontext)(uintptr_t)e.key);
+	pthread_mutex_lock(&self->regions.lock);
+	for (size_t i = 0; done && i < self->regions.count; i++) {
+		CUcontext ctx = self->regions.at[i]->ctx;
+		done = ctx == seen || synchronize(ctx);
+		seen = ctx;
+	}
+	pthread_mutex_unlock(&self->regions.lock);
+	pthread_mutex_unlock(&self->making);
+	return done;
+}
+
 /* Waits for what launches and calls have left on the devices; every launch is before this or sees the closed gate,
  * as both take the locks of the streams. */
 static bool drain(struct self *self, uint32_t place)
 {
 	uint64_t since = self_now();
-	CUcontext seen = NULL, popped;
-	bool done = true;
 
-	while (!quiet(self)) {
+	while (!shut(self)) {
 		if (place_of(self) != place || self_now() - since > DRAIN_PATIENCE)
 			return false;
 		nap(100000);
 	}
-	pthread_mutex_lock(&self->regions.lock);
-	for (size_t i = 0; done && i < self->regions.count; i++) {
-		CUcontext ctx = self->regions.at[i]->ctx;
-		if (ctx == seen)
-			continue;
-		seen = ctx;
-		done = REAL(cuCtxPushCurrent_v2, ctx) == CUDA_SUCCESS;
-		if (!done)
-			break;
-		done = REAL(cuCtxSynchronize) == CUDA_SUCCESS;
-		REAL(cuCtxPopCurrent_v2, &popped);
-	}
-	pthread_mutex_unlock(&self->regions.lock);
-	return done;
+	return finish(self);
 }
 
 static void write_journal(struct self *self, const struct region *r, uint32_t piece, enum weir_copy state)
@@ -212,15 +244,15 @@ static void come_in(struct self *self, uint32_t place)
 		arrive(self, place);
 }
 
-/* It cannot be: says so, and puts everything back. */
+/* It cannot be: puts everything back. */
 static void give_up(struct self *self, uint32_t place, const char *why)
 {
 	self_debug("not swapped out: %s", why);
 	come_in(self, place);
 	if (swap_closed(self))
 		return;
+	self->swap.why = why;
 	atomic_store(&self->swap.gave_up, place);
-	self_tell(self, WEIR_UNMOVED, place, why);
 }
 
 static void go_out(struct self *self, uint32_t place)
@@ -253,8 +285,8 @@ static void prepare(struct self *self)
 
 	if (a->at == NULL || !arena_ready(a))
 		return;
-	char *bytes = (char *)a->at + a->at->start;
-	size_t count = (size_t)a->at->chunks * WEIR_CHUNK;
+	char *bytes = arena_bytes(a, 0);
+	size_t count = (size_t)a->chunks * WEIR_CHUNK;
 	/* This takes a second for each few gigabytes. The program goes on meanwhile, but for ending the context. */
 	pthread_mutex_lock(&self->swap.moving);
 	pthread_mutex_lock(&self->regions.lock);
@@ -285,6 +317,8 @@ static void *move(void *arg)
 		struct pages *p = atomic_load(&self->pages);
 		uint32_t place = place_of(self), placed = atomic_load(&p->cells->cell[p->cell].placed);
 		if (place == placed || place == atomic_load(&self->swap.gave_up)) {
+			if (is_out(place) && place != placed) /* again and again: a message may be lost, and so may an agent */
+				self_tell(self, WEIR_UNMOVED, place, self->swap.why);
 			if (!atomic_load(&self->swap.prepared) && !swap_closed(self))
 				prepare(self);
 			wait_for_rules(self, place);

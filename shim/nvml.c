@@ -88,8 +88,7 @@ static bool limits(nvmlDevice_t device, uint64_t *limit, uint64_t *used)
 	int rule = self_rule(self, (int)index);
 	if (rule < 0)
 		return false;
-	*limit = ledger_limit(&self->ledger, (uint32_t)rule);
-	*used = ledger_used(&self->ledger, (uint32_t)rule);
+	*used = ledger_used(&self->ledger, (uint32_t)rule, limit);
 	return true;
 }
 

@@ -1,6 +1,8 @@
 /* Memory pools: see pools.h. */
 #include "pools.h"
 
+#include <stdlib.h>
+
 #include "memory.h"
 #include "real.h"
 #include "self.h"
@@ -33,6 +35,19 @@ static struct pool *find(struct pools *ps, CUmemoryPool handle, CUdevice device)
 	return NULL;
 }
 
+static bool make_room(struct pools *ps)
+{
+	uint32_t room = ps->room ? ps->room * 2 : 16;
+	struct pool *more = realloc(ps->pool, room * sizeof *more);
+
+	if (more == NULL)
+		return false;
+	ps->pool = more;
+	ps->room = room;
+	return true;
+}
+
+/* NULL where the rules do not speak of the device, or there is no memory to remember it. */
 static struct pool *add(struct self *self, CUmemoryPool handle, CUdevice device)
 {
 	struct pools *ps = &self->pools;
@@ -41,7 +56,7 @@ static struct pool *add(struct self *self, CUmemoryPool handle, CUdevice device)
 
 	while (i < ps->count && ps->pool[i].used)
 		i++;
-	if (rule < 0 || i == POOLS)
+	if (rule < 0 || (i == ps->room && !make_room(ps)))
 		return NULL;
 	ps->pool[i] = (struct pool){.handle = handle, .device = device, .rule = (uint32_t)rule,
 				    .serial = ++ps->serials, .used = true};
@@ -165,7 +180,7 @@ CUresult pools_try(struct self *self, CUmemoryPool handle, CUdevice device, uint
 		p = add(self, handle, device);
 	if (p == NULL) {
 		pthread_mutex_unlock(&self->pools.lock);
-		return c->call(c->arg);
+		return self_rule(self, device) < 0 ? c->call(c->arg) : CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	s->rule = p->rule;
 	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;

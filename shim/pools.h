@@ -11,8 +11,6 @@
 
 #include "abi/cuda.h"
 
-#define POOLS 256
-
 struct pool {
 	CUmemoryPool handle; /* NULL: the memory of the device's graphs */
 	CUdevice device;
@@ -25,7 +23,8 @@ struct pool {
 
 struct pools {
 	pthread_mutex_t lock;
-	struct pool pool[POOLS];
+	struct pool *pool;	/* moves as it grows */
+	uint32_t room;
 	_Atomic uint32_t count; /* of the array in use */
 	uint64_t serials;	/* given so far */
 };

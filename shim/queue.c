@@ -216,10 +216,14 @@ bool queue_idle(struct queue *q, uint32_t device)
 	bool relaxed, idle = true;
 	CUstreamCaptureMode mode = marks_relax(q, &relaxed);
 
+	/* A slot that becomes this device's just now has seen the closed gate, or is seen here. */
 	EACH_SLOT (q, s) {
-		pthread_mutex_lock(&s->lock);
-		if (idle && s->device == device)
-			idle = slot_idle(q, s);
+		if (!idle || atomic_load(&s->device) != device)
+			continue;
+		idle = pthread_mutex_trylock(&s->lock) == 0;
+		if (!idle)
+			continue;
+		idle = slot_idle(q, s);
 		pthread_mutex_unlock(&s->lock);
 	}
 	marks_restore(mode, relaxed);
@@ -234,6 +238,37 @@ void queue_before_capture(struct queue *q)
 		slot_idle(q, s);
 		pthread_mutex_unlock(&s->lock);
 	}
+}
+
+/* A stream's name, also where it is a thread's own: a capture is ended where it was begun. */
+static uint64_t origin(CUstream stream, bool second_form)
+{
+	bool own = stream == CU_STREAM_PER_THREAD || (stream == NULL && second_form);
+	return (uint64_t)(uintptr_t)(own ? (void *)&thread_name : (void *)stream);
+}
+
+void queue_capture_began(struct queue *q, CUstream stream, bool second_form, bool began)
+{
+	struct entry e = {.key = origin(stream, second_form), .count = 1};
+	CUcontext ctx = NULL;
+
+	REAL(cuCtxGetCurrent, &ctx);
+	e.owner = (uint64_t)(uintptr_t)ctx;
+	if (began)
+		queue_capture_ended(q, stream, second_form); /* one before, of which nobody saw the end */
+	if (!began || e.key == 0 || !table_put(&q->capturing, e))
+		atomic_fetch_sub(&q->captures, 1);
+}
+
+bool queue_capture_ended(struct queue *q, CUstream stream, bool second_form)
+{
+	struct entry e;
+	uint64_t key = origin(stream, second_form);
+	bool known = key != 0 && table_take(&q->capturing, key, &e);
+
+	if (known)
+		atomic_fetch_sub(&q->captures, 1);
+	return known;
 }
 
 void queue_forget_stream(struct queue *q, CUstream stream)
@@ -263,6 +298,10 @@ void queue_freeze(struct queue *q, CUcontext ctx)
 
 void queue_thaw(struct queue *q, CUcontext ctx, bool gone)
 {
+	struct entry e;
+
+	while (gone && table_take_of(&q->capturing, (uint64_t)(uintptr_t)ctx, &e))
+		atomic_fetch_sub(&q->captures, 1);
 	EACH_SLOT (q, s) {
 		if (s->ctx != ctx)
 			continue;

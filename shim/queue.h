@@ -11,6 +11,7 @@
 
 #include "abi/cuda.h"
 #include "estimate.h"
+#include "table.h"
 
 /* Work that may be ahead in one stream, in nanoseconds; and what a launch is taken for that was never seen. */
 #define QUEUE_WINDOW 5000000ull
@@ -32,7 +33,7 @@ struct slot {
 	bool used;	    /* the stream exists */
 	bool dirty;	    /* something was launched behind the last mark */
 	bool stuck;	    /* work waits for something that is not launched yet: do not wait for it */
-	uint32_t device;
+	_Atomic uint32_t device; /* is read without the lock */
 	uint64_t ahead; /* what the work that is not known to be done was thought to take */
 	uint64_t last_done; /* when the last mark was seen to be done */
 	uint64_t not_done;  /* when a mark was last seen not to be */
@@ -47,7 +48,8 @@ struct queue {
 	pthread_mutex_t lock; /* of finding and making slots */
 	_Atomic(struct slot *) bucket[QUEUE_BUCKETS];
 	_Atomic uint32_t generation; /* changes when a slot may have become another stream's */
-	_Atomic int captures;	     /* streams that are being captured, or more */
+	_Atomic int captures;	     /* streams that are being captured, or about to be */
+	struct table capturing;	     /* those in which a capture was begun, by its context */
 	_Atomic uint64_t accounted;  /* the time up to which work is counted as busy */
 	struct estimates estimates;
 };
@@ -68,14 +70,17 @@ struct slot *queue_enter(struct self *self, const struct launch *launch);
 /* The launch was made, or not; unlocks the slot. */
 void queue_leave(struct self *self, struct slot *slot, const struct launch *launch, bool launched);
 
-/* Whether all work on the device is done. */
+/* Whether all work on the device is done. It waits for nobody: who holds a slot is about to launch, or has work ahead. */
 bool queue_idle(struct queue *queue, uint32_t device);
 
 /* Whether the launch is recorded for later, not made: its stream is being captured. */
 bool queue_captured(struct queue *queue, CUstream stream, bool second_form);
 
-/* A capture is about to begin: work before it is marked now, as it cannot be later. */
+/* A capture is about to begin: work before it is marked now, as it cannot be later. It has begun, or not. Its stream is
+ * not captured any more: it has ended, or the stream is gone; false for one that no capture was begun in. */
 void queue_before_capture(struct queue *queue);
+void queue_capture_began(struct queue *queue, CUstream stream, bool second_form, bool began);
+bool queue_capture_ended(struct queue *queue, CUstream stream, bool second_form);
 
 /* A stream is about to be destroyed. Its work may go on. */
 void queue_forget_stream(struct queue *queue, CUstream stream);

@@ -13,6 +13,12 @@
 /* How deep this thread is within calls that touch memory: one that is within goes on. */
 static _Thread_local int depth;
 
+/* A capture that had begun before the gate was closed is waited for: what it takes to end it goes on. */
+static bool may_end_capture(struct self *self)
+{
+	return atomic_load(&self->queue.captures) > 0 && !atomic_load(&self->swap.shut);
+}
+
 void swap_enter(struct self *self)
 {
 	struct swap *w = &self->swap;
@@ -21,7 +27,7 @@ void swap_enter(struct self *self)
 		return;
 	for (;;) {
 		atomic_fetch_add(&w->inside, 1);
-		if (!atomic_load(&w->closed))
+		if (!atomic_load(&w->closed) || may_end_capture(self))
 			return;
 		atomic_fetch_sub(&w->inside, 1);
 		swap_wait(self);

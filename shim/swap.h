@@ -18,9 +18,11 @@ struct pages;
 struct swap {
 	_Atomic bool on;	   /* the place of this container's memory may change */
 	_Atomic bool closed;	   /* nothing of the device's may be touched: it is out, or on its way */
+	_Atomic bool shut;	   /* not even within a capture, which goes on to its end before anything moves */
 	_Atomic uint32_t inside;   /* calls that touch the device's memory just now */
 	_Atomic uint32_t waiting;  /* threads that wait */
 	_Atomic uint32_t gave_up;  /* the last place that could not be reached */
+	const char *why;	   /* it could not; the mover's */
 	_Atomic bool prepared;	   /* the arena is as it must be for copying fast */
 	bool started;
 	pthread_mutex_t lock; /* of the condition */

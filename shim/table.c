@@ -128,6 +128,18 @@ bool table_add(struct table *t, uint64_t key, uint64_t bytes, uint32_t device)
 	return done;
 }
 
+bool table_next(struct table *t, size_t *at, struct entry *entry)
+{
+	pthread_mutex_lock(&t->lock);
+	while (*at < t->size && t->slots[*at].key == 0)
+		++*at;
+	bool found = *at < t->size;
+	if (found)
+		*entry = t->slots[(*at)++];
+	pthread_mutex_unlock(&t->lock);
+	return found;
+}
+
 bool table_take_of(struct table *t, uint64_t owner, struct entry *entry)
 {
 	bool found = false;

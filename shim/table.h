@@ -41,6 +41,9 @@ bool table_count(struct table *table, uint64_t key, int add, struct entry *entry
 /* Adds bytes to an entry, made if it is not there. */
 bool table_add(struct table *table, uint64_t key, uint64_t bytes, uint32_t device);
 
+/* Reads the entries one by one, from `*at`, which begins as 0; false behind the last. Nobody writes meanwhile. */
+bool table_next(struct table *table, size_t *at, struct entry *entry);
+
 /* Takes out some entry of this owner; false when there is none. */
 bool table_take_of(struct table *table, uint64_t owner, struct entry *entry);
 

@@ -36,6 +36,7 @@ func TestProcessesShareOneLimit(t *testing.T) {
 		w.agent(one(limit))
 		w.run("one", "memory_test", "share", strconv.Itoa(limit))
 		w.run("one", "memory_test", "context", strconv.Itoa(limit))
+		w.run("one", "memory_test", "pools", strconv.Itoa(limit))
 	})
 }
 
@@ -86,6 +87,7 @@ func TestLedger(t *testing.T) {
 		w := newWorld(t, check)
 		t.Log(w.run("none", "ledger_test", "8", rounds))
 		w.run("none", "table_test")
+		w.run("none", "arena_test")
 	})
 }
 

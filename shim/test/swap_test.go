@@ -35,6 +35,7 @@ func TestMemoryThatCanBeSwapped(t *testing.T) {
 		w.run("one", "memory_test", "random", "20000")
 		w.run("one", "swap_test", "pointers")
 		w.run("one", "swap_test", "blocks", fmt.Sprint(limit))
+		w.run("one", "swap_test", "forsaken", fmt.Sprint(limit))
 		w = newWorld(t, check)
 		w.agent(swaps(64 * MiB)) // a quarter is whole chunks
 		w.run("one", "memory_test", "context", fmt.Sprint(64*MiB))

@@ -7,6 +7,7 @@
  *   memory_test return LIMIT           what a process has counts at an agent that comes back with twice the limit;
  *                                      a line on stdin says that it has gone
  *   memory_test context LIMIT          what a context had is free when it is destroyed
+ *   memory_test pools LIMIT            the limit holds in the last of many pools
  */
 #include <string.h>
 #include <sys/wait.h>
@@ -195,9 +196,24 @@ static void context(uint64_t limit)
 	expect_free(limit);
 }
 
+/* A pool is charged however many there are. */
+static void pools(uint64_t limit)
+{
+	CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+	CUmemoryPool pool;
+	CUdeviceptr p;
+	uint64_t pieces = 0;
+
+	for (int i = 0; i < 300; i++)
+		OK(cuMemPoolCreate(&pool, &props));
+	while (pieces <= limit / (2 * MIB) && cuMemAllocFromPoolAsync(&p, 2 * MIB, pool, NULL) == CUDA_SUCCESS)
+		pieces++;
+	EXPECT(pieces == limit / (2 * MIB), "%llu pieces", (unsigned long long)pieces);
+}
+
 int main(int argc, char **argv)
 {
-	EXPECT(argc >= 3, "usage: memory_test limit FAMILY LIMIT | random OPERATIONS | share LIMIT | context LIMIT");
+	EXPECT(argc >= 3, "usage: memory_test limit FAMILY LIMIT | random OPERATIONS | share LIMIT | context LIMIT | pools LIMIT");
 	uint64_t last = strtoull(argv[argc - 1], NULL, 0);
 	if (strcmp(argv[1], "share") == 0 || strcmp(argv[1], "orphan") == 0) {
 		(argv[1][0] == 's' ? share : orphan)(last);
@@ -210,6 +226,8 @@ int main(int argc, char **argv)
 		random_operations((long)last);
 	else if (strcmp(argv[1], "return") == 0)
 		come_back(last);
+	else if (strcmp(argv[1], "pools") == 0)
+		pools(last);
 	else
 		context(last);
 	return 0;

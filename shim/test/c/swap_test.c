@@ -2,6 +2,7 @@
  * Memory that can be swapped. Usage:
  *   swap_test pointers     what a program is told of it is what it is told of any
  *   swap_test blocks LIMIT small ones share chunks: as many fit as there is room for
+ *   swap_test forsaken LIMIT  captures that nobody ends keep nothing from being freed
  *   swap_test wait LIMIT   while one thread waits for what was promised to it, others do what they like
  *   swap_test work SECONDS threads take, write, read, free and launch, whatever is moved meanwhile
  */
@@ -73,6 +74,28 @@ static void blocks(uint64_t limit)
 	}
 	OK(cuMemAlloc_v2(&had[0], limit));
 	OK(cuMemFree_v2(had[0]));
+}
+
+/* Captures that end with their stream or their context end: what is freed is free again. */
+static void forsaken(uint64_t limit)
+{
+	CUcontext ctx, popped;
+	CUdeviceptr p;
+	CUstream s;
+
+	OK(cuStreamCreate(&s, 1));
+	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuStreamDestroy_v2(s));
+	OK(cuCtxCreate_v2(&ctx, 0, 0));
+	OK(cuStreamCreate(&s, 1));
+	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuStreamBeginCapture_v2(CU_STREAM_PER_THREAD, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuCtxPopCurrent_v2(&popped));
+	OK(cuCtxDestroy_v2(ctx));
+	for (int i = 0; i < 2; i++) {
+		OK(cuMemAlloc_v2(&p, limit));
+		OK(cuMemFree_v2(p));
+	}
 }
 
 static CUcontext context;
@@ -217,6 +240,8 @@ int main(int argc, char **argv)
 		pointers();
 	} else if (strcmp(what, "blocks") == 0) {
 		blocks(strtoull(argv[2], NULL, 10));
+	} else if (strcmp(what, "forsaken") == 0) {
+		forsaken(strtoull(argv[2], NULL, 10));
 	} else if (strcmp(what, "wait") == 0) {
 		wait_for_it(strtoull(argv[2], NULL, 10));
 	} else {
