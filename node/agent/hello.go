@@ -11,8 +11,9 @@ import (
 	"github.com/weir-gpu/weir/node/wire"
 )
 
-// hello gives who has connected its cell, if it lives. had are the descriptors of the cells that it
-// had at an agent before, and of its arena, if any; they are closed or kept.
+// hello gives who has connected its cell, if it lives. had are the descriptors
+// of the cells that it had at an agent before, and of its arena, if any; they
+// are closed or kept.
 func (a *Agent) hello(j *job, p *process, uid int, m wire.Message, had []int) (_ *process, err error) {
 	defer func() { closeAll(had) }()
 	if m.Kind != wire.Hello || m.Device != wire.Magic {

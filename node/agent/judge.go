@@ -35,8 +35,8 @@ func (a *Agent) judge(j *job, at int64) {
 }
 
 func (a *Agent) judgeProcess(j *job, i int, p *process, at, long int64) {
-	s := &p.seen[i]
-	if s.at != at || !s.known || !a.watch.contexts[j.parts[i].Device].known || j.state() != Out || at < j.stay.since || j.stay.reserved == 0 {
+	s, size := &p.seen[i], a.watch.contexts[j.parts[i].Device]
+	if s.at != at || !s.known || !size.known || j.state() != Out || at < j.stay.since || j.stay.reserved == 0 {
 		return // neither right nor wrong
 	}
 	u := &j.pages.Cells.Cell[p.cell].Device[i]
