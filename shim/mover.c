@@ -293,6 +293,8 @@ static void prepare(struct self *self)
 	CUcontext ctx = self->regions.count > 0 ? self->regions.at[0]->ctx : NULL;
 	pthread_mutex_unlock(&self->regions.lock);
 	if (ctx != NULL && REAL(cuCtxPushCurrent_v2, ctx) == CUDA_SUCCESS) {
+		CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+		REAL(cuThreadExchangeStreamCaptureMode, &mode); /* else it spoils what the program captures just now */
 		madvise(bytes, count, MADV_POPULATE_WRITE);
 		/* Where the driver will not, copies are slower. */
 		REAL(cuMemHostRegister_v2, bytes, count, REGISTER_PORTABLE);

@@ -223,6 +223,19 @@ func TestWhatIsCapturedEnds(t *testing.T) {
 	})
 }
 
+// TestCapturesAreLeftAlone has a program that captures a stream, while the shim
+// looks at the work of others and makes the arena ready: neither is forbidden.
+func TestCapturesAreLeftAlone(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	w.hand("hand", 1, swappable)
+	p := w.stepping("gentle")
+	p.at("captures")
+	time.Sleep(500 * time.Millisecond)
+	p.goesOn()
+	p.at("done")
+	p.ends()
+}
+
 // TestWorkOfAnyContextIsWaitedFor has a program whose memory is to go out while
 // a context that has none of it is at work: it may be copying it.
 func TestWorkOfAnyContextIsWaitedFor(t *testing.T) {
