@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nap.h"
 #include "real.h"
 #include "regions.h"
 #include "self.h"
@@ -26,12 +27,6 @@
 #define REGISTER_PORTABLE 1u
 /* While a device has no room. */
 #define ROOM_EVERY 2000000ull
-
-static void nap(uint64_t ns)
-{
-	struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-	nanosleep(&t, NULL);
-}
 
 static uint32_t place_of(struct self *self)
 {

@@ -236,6 +236,21 @@ func TestCapturesAreLeftAlone(t *testing.T) {
 	p.ends()
 }
 
+// TestAThreadIsCancelled while it waits for its memory: the others have theirs.
+func TestAThreadIsCancelled(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	h := w.hand("hand", 1, swappable)
+	p := w.stepping("cancel")
+	p.at("has memory")
+	h.place(1)
+	h.sees("it is out", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 1 })
+	p.goesOn()
+	p.at("cancelled")
+	h.place(2)
+	h.sees("it is in", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 2 })
+	p.ends()
+}
+
 // TestWorkOfAnyContextIsWaitedFor has a program whose memory is to go out while
 // a context that has none of it is at work: it may be copying it.
 func TestWorkOfAnyContextIsWaitedFor(t *testing.T) {
