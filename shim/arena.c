@@ -5,7 +5,8 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
+
+#include "nap.h"
 
 /* How often a process looks again for slots of those that have just died; a millisecond lies between. */
 #define LOOKS 1000
@@ -96,7 +97,6 @@ static uint32_t claim_some(struct arena *arena, uint64_t address, uint32_t count
 
 bool arena_claim(struct arena *arena, uint64_t address, uint32_t count, uint32_t *slots)
 {
-	struct timespec pause = {0, 1000000};
 	uint32_t have = claim_some(arena, address, count, slots);
 
 	/* The limit is not larger than the arena: what is missing belongs to somebody who has ended. */
@@ -104,7 +104,7 @@ bool arena_claim(struct arena *arena, uint64_t address, uint32_t count, uint32_t
 		reap(arena);
 		have += claim_some(arena, address + have * WEIR_CHUNK, count - have, slots + have);
 		if (have < count)
-			nanosleep(&pause, NULL);
+			nap(1000000);
 	}
 	if (have == count)
 		return true;

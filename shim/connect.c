@@ -120,6 +120,30 @@ static void *map(int fd, size_t size, int protection)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+/* Whether this process has a name in an arena already, by another copy of this library: all of its names go with any
+ * descriptor of the arena that is closed, and the kernel would give it the same name again. */
+static bool is_named(int fd)
+{
+	for (uint32_t name = 1; name < WEIR_OWNERS; name++) {
+		struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = name, .l_len = 1};
+		/* One's own locks are not in one's way, but in the way of an open file's. */
+		if (fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK && l.l_pid == getpid())
+			return true;
+	}
+	return false;
+}
+
+/* The arena's descriptor, where it is out of the way; -1 where there is none to be used. */
+static int take_arena(int fd)
+{
+	if (fd < 0)
+		return -1;
+	if (!is_named(fd))
+		return move_high(fd);
+	self_debug("another copy of the driver in this process has the arena: memory of this one is not swapped");
+	return -1; /* and it stays open */
+}
+
 /* Maps what came with a welcome; NULL when it is not what was promised. */
 static struct pages *open_pages(const struct weir_message *m, const struct pages *had, const int fds[GIVEN])
 {
@@ -133,7 +157,7 @@ static struct pages *open_pages(const struct weir_message *m, const struct pages
 	if (p != NULL) {
 		*p = (struct pages){.rules = rules, .cells = cells, .cell = m->cell, .cells_fd = move_high(fds[1])};
 		/* The first arena stays, and its descriptor is never closed: by it this process has its name there. */
-		p->arena_fd = had != NULL && had->arena_fd >= 0 ? had->arena_fd : fds[2] < 0 ? -1 : move_high(fds[2]);
+		p->arena_fd = had != NULL && had->arena_fd >= 0 ? had->arena_fd : take_arena(fds[2]);
 		return p;
 	}
 	if (rules != NULL)

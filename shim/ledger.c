@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nap.h"
+
 /* How long a wish of another process may stand before it is counted as a charge: its process
  * was stopped, or killed while no agent lives to notice. */
 #define PATIENCE 2000000000ull
@@ -64,8 +66,7 @@ static struct tally count(struct ledger *l, uint32_t device)
 
 static void pause_for_others(unsigned int round)
 {
-	struct timespec t = {0, round < 10 ? 1000 : 100000};
-	nanosleep(&t, NULL);
+	nap(round < 10 ? 1000 : 100000);
 }
 
 /* What is charged or swapped is not what it was, or will not be. */

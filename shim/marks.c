@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "nap.h"
 #include "real.h"
 #include "self.h"
 
@@ -128,15 +129,14 @@ static void wait_first(struct self *self, struct slot *s)
 	if (s->stuck)
 		patience = STUCK_EACH;
 	while (!take_done(self, s)) {
-		uint64_t spent = self_now() - begin, nap = spent / 8;
+		uint64_t spent = self_now() - begin, pause = spent / 8;
 		if (spent > patience) {
 			s->stuck = true;
 			return;
 		}
 		if (has_room(s, begin + spent))
 			return;
-		struct timespec t = {0, nap < 10000 ? 10000 : nap > 50000 ? 50000 : (long)nap};
-		nanosleep(&t, NULL);
+		nap(pause < 10000 ? 10000 : pause > 50000 ? 50000 : pause);
 	}
 }
 

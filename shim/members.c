@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "self.h"
@@ -56,7 +57,7 @@ int self_rule(struct self *self, int ordinal)
 void self_wake(struct self *self)
 {
 	uint64_t one = 1;
-	if (write(self->wake, &one, sizeof one) < 0)
+	if (syscall(SYS_write, self->wake, &one, sizeof one) < 0)
 		return; /* it is awake already */
 }
 
@@ -64,7 +65,8 @@ static void deliver(struct self *self, struct weir_message *m)
 {
 	m->cell = atomic_load(&self->pages)->cell;
 	pthread_mutex_lock(&self->hello);
-	if (self->connected && send(self->socket, m, sizeof *m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (self->connected &&
+	    syscall(SYS_sendto, self->socket, m, sizeof *m, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) < 0) /* see nap.h */
 		self_debug("a message to the agent was lost");
 	pthread_mutex_unlock(&self->hello);
 }

@@ -1,6 +1,7 @@
 /* Memory that is charged when it is asked for: plain, pitched and managed, arrays; and what a process is told of it. */
 #include "memory.h"
 
+#include "nap.h"
 #include "real.h"
 
 bool memory_holder_of(struct holder *h, CUdevice device)
@@ -33,15 +34,13 @@ bool memory_holder(struct holder *h)
 
 bool memory_again(struct self *self, CUresult result, struct patience *p)
 {
-	struct timespec pause = {0, 1000000};
-
 	if (result != CUDA_ERROR_OUT_OF_MEMORY || !atomic_load(&self->swap.on))
 		return false;
 	if (p->since == 0)
 		p->since = self_now();
 	if (self_now() - p->since > PATIENCE)
 		return false;
-	nanosleep(&pause, NULL);
+	nap(1000000);
 	return true;
 }
 

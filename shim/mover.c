@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nap.h"
 #include "real.h"
 #include "regions.h"
 #include "self.h"
@@ -26,12 +27,6 @@
 #define REGISTER_PORTABLE 1u
 /* While a device has no room. */
 #define ROOM_EVERY 2000000ull
-
-static void nap(uint64_t ns)
-{
-	struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-	nanosleep(&t, NULL);
-}
 
 static uint32_t place_of(struct self *self)
 {
@@ -293,6 +288,8 @@ static void prepare(struct self *self)
 	CUcontext ctx = self->regions.count > 0 ? self->regions.at[0]->ctx : NULL;
 	pthread_mutex_unlock(&self->regions.lock);
 	if (ctx != NULL && REAL(cuCtxPushCurrent_v2, ctx) == CUDA_SUCCESS) {
+		CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+		REAL(cuThreadExchangeStreamCaptureMode, &mode); /* else it spoils what the program captures just now */
 		madvise(bytes, count, MADV_POPULATE_WRITE);
 		/* Where the driver will not, copies are slower. */
 		REAL(cuMemHostRegister_v2, bytes, count, REGISTER_PORTABLE);

@@ -232,12 +232,16 @@ bool queue_idle(struct queue *q, uint32_t device)
 
 void queue_before_capture(struct queue *q)
 {
+	bool relaxed;
+
 	atomic_fetch_add(&q->captures, 1);
+	CUstreamCaptureMode mode = marks_relax(q, &relaxed); /* another may go on */
 	EACH_SLOT (q, s) {
 		pthread_mutex_lock(&s->lock);
 		slot_idle(q, s);
 		pthread_mutex_unlock(&s->lock);
 	}
+	marks_restore(mode, relaxed);
 }
 
 /* A stream's name, also where it is a thread's own: a capture is ended where it was begun. */
@@ -273,8 +277,11 @@ bool queue_capture_ended(struct queue *q, CUstream stream, bool second_form)
 
 void queue_forget_stream(struct queue *q, CUstream stream)
 {
+	bool relaxed;
+
 	if (is_default(stream))
 		return;
+	CUstreamCaptureMode mode = marks_relax(q, &relaxed);
 	for (struct slot *s = atomic_load(bucket_of(q, stream)); s != NULL; s = s->next) {
 		pthread_mutex_lock(&s->lock);
 		if (s->used && s->stream == stream) {
@@ -284,6 +291,7 @@ void queue_forget_stream(struct queue *q, CUstream stream)
 		}
 		pthread_mutex_unlock(&s->lock);
 	}
+	marks_restore(mode, relaxed);
 }
 
 void queue_freeze(struct queue *q, CUcontext ctx)

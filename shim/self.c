@@ -253,6 +253,8 @@ int self_state(void)
 	int state = atomic_load_explicit(&me->state, memory_order_acquire);
 	if (state != SELF_UNKNOWN)
 		return state;
+	int cancel;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* see nap.h */
 	pthread_mutex_lock(&me->hello);
 	state = atomic_load(&me->state);
 	if (state == SELF_UNKNOWN) {
@@ -260,6 +262,7 @@ int self_state(void)
 		atomic_store_explicit(&me->state, state, memory_order_release);
 	}
 	pthread_mutex_unlock(&me->hello);
+	pthread_setcancelstate(cancel, NULL);
 	return state;
 }
 

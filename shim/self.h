@@ -3,6 +3,17 @@
  * a fork wipes: in a child it is zero, which means "nothing known yet", whatever
  * way the child came to be. The first call that asks for it says hello.
  */
+/*
+ * Locks, of which nobody waits for one that stands before one that it holds:
+ *
+ *   making, queue.lock, a slot's, swap.moving, regions.lock, pools.lock, ledger.lock
+ *   ticking, a gate's turning, a slot's
+ *   swap.lock or a gate's turning, hello, ledger.lock
+ *
+ * The locks of tables come last. A thread has one slot, but for who destroys a
+ * context: it has all of it. With none of them anybody waits for a lease, for
+ * memory that was promised, or for its memory to come back.
+ */
 #ifndef WEIR_SELF_H
 #define WEIR_SELF_H
 

@@ -57,7 +57,9 @@ void swap_wait(struct self *self)
 {
 	struct swap *w = &self->swap;
 	struct timespec until;
+	int cancel;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* see nap.h */
 	atomic_fetch_add(&w->waiting, 1);
 	pthread_mutex_lock(&w->lock);
 	while (atomic_load(&w->closed)) {
@@ -75,6 +77,7 @@ void swap_wait(struct self *self)
 		atomic_store(&p->cells->cell[p->cell].asleep, 0);
 	}
 	pthread_mutex_unlock(&w->lock);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 /* Called with the lock of hello held, so that it happens once at a time. */

@@ -8,10 +8,25 @@ struct capture {
 	struct graph *graph;
 	struct stream *origin;
 	uint64_t id;
+	CUstreamCaptureMode mode;
+	pthread_t thread;
 	bool spoilt;
 };
 
 static struct capture *captures;
+static _Thread_local CUstreamCaptureMode own_mode;
+
+bool capture_forbids(void)
+{
+	bool forbidden = false;
+	for (struct capture *c = captures; c; c = c->next) {
+		bool own = pthread_equal(c->thread, pthread_self());
+		if (own_mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
+		    (own || (own_mode == CU_STREAM_CAPTURE_MODE_GLOBAL && c->mode == CU_STREAM_CAPTURE_MODE_GLOBAL)))
+			forbidden = c->spoilt = true;
+	}
+	return forbidden;
+}
 
 bool capturing(const struct stream *s)
 {
@@ -106,7 +121,8 @@ static CUresult begin(CUstream handle, CUstreamCaptureMode mode)
 			graph_free(g);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	*c = (struct capture){ .next = captures, .graph = g, .origin = s, .id = ++id };
+	*c = (struct capture){ .next = captures, .graph = g, .origin = s, .id = ++id, .mode = mode,
+			       .thread = pthread_self() };
 	captures = c;
 	s->capture = c;
 	return CUDA_SUCCESS;
@@ -190,14 +206,12 @@ CUresult cuStreamGetCaptureInfo_v2(CUstream s, CUstreamCaptureStatus *status, cu
 	ENTER(info(s, status, id, graph, dependencies, count));
 }
 
-/* What a mode forbids to other threads is not forbidden here; the mode is kept, and given back. */
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 {
-	static _Thread_local CUstreamCaptureMode now;
 	if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
 		return CUDA_ERROR_INVALID_VALUE;
-	CUstreamCaptureMode before = now;
-	now = *mode;
+	CUstreamCaptureMode before = own_mode;
+	own_mode = *mode;
 	*mode = before;
 	return CUDA_SUCCESS;
 }

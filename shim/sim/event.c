@@ -115,6 +115,8 @@ static CUresult query(CUevent handle)
 		return r;
 	if (e->captured)
 		return CUDA_ERROR_CAPTURED_EVENT;
+	if (capture_forbids())
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (fault_lost(e->ctx->device))
 		return CUDA_ERROR_UNKNOWN;
 	return over(e) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;

@@ -56,6 +56,8 @@ static CUresult host_register(void *p, size_t bytes, unsigned flags)
 	uint64_t base = (uintptr_t)p;
 	if (!p || !bytes || base + bytes < base)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (capture_forbids())
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	for (size_t i = 0; i < memory.count; i++)
 		if (memory.at[i]->base < base + bytes && base < memory.at[i]->base + memory.at[i]->size)
 			return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;

@@ -158,6 +158,7 @@ bool capturing(const struct stream *s);
 uint64_t capture_id(const struct stream *s); /* 0 where it is in none */
 CUresult capture_enter(struct stream *s, uint64_t id);
 void capture_leave(struct stream *s);
+bool capture_forbids(void); /* to this thread what is not safe while others capture: whose capture it was is spoilt */
 void capture_spoil(struct stream *s); /* something was done that a capture cannot have */
 CUresult graph_memory_take(struct graph_memory *m);
 struct graph_memory *graph_memory_new(int device, uint64_t bytes, uint64_t *address);

@@ -223,6 +223,34 @@ func TestWhatIsCapturedEnds(t *testing.T) {
 	})
 }
 
+// TestCapturesAreLeftAlone has a program that captures a stream, while the shim
+// looks at the work of others and makes the arena ready: neither is forbidden.
+func TestCapturesAreLeftAlone(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	w.hand("hand", 1, swappable)
+	p := w.stepping("gentle")
+	p.at("captures")
+	time.Sleep(500 * time.Millisecond)
+	p.goesOn()
+	p.at("done")
+	p.ends()
+}
+
+// TestAThreadIsCancelled while it waits for its memory: the others have theirs.
+func TestAThreadIsCancelled(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	h := w.hand("hand", 1, swappable)
+	p := w.stepping("cancel")
+	p.at("has memory")
+	h.place(1)
+	h.sees("it is out", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 1 })
+	p.goesOn()
+	p.at("cancelled")
+	h.place(2)
+	h.sees("it is in", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 2 })
+	p.ends()
+}
+
 // TestWorkOfAnyContextIsWaitedFor has a program whose memory is to go out while
 // a context that has none of it is at work: it may be copying it.
 func TestWorkOfAnyContextIsWaitedFor(t *testing.T) {

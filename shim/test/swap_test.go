@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 	"testing"
@@ -55,4 +56,22 @@ func TestSwappedUnderWork(t *testing.T) {
 		defer stopped()
 		t.Log(w.wait(w.start(ctx, "one", "swap_test", "work", "3")))
 	})
+}
+
+// TestTwoCopiesOfTheLibrary has them in one process, with memory of each, which
+// goes out and comes in: the one does not lose what the other has.
+func TestTwoCopiesOfTheLibrary(t *testing.T) {
+	w := newWorld(t, build.Plain)
+	_, agent := w.agentProcess(swaps(limit))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	input, tell := io.Pipe()
+	p := w.startReading(ctx, input, "one", "swap_test", "twice")
+	for range 4 {
+		time.Sleep(500 * time.Millisecond)
+		_ = agent.Signal(syscall.SIGUSR1)
+	}
+	_, _ = tell.Write([]byte("\n"))
+	tell.Close()
+	w.wait(p)
 }

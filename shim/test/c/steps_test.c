@@ -4,12 +4,15 @@
  *   steps_test capture  its memory is to go out while it captures: the capture comes to its end
  *   steps_test again    launches, and once more when its lease was given back; then it has nothing to do
  *   steps_test beside   launches on the second device while a long kernel keeps a thread waiting at the first
+ *   steps_test gentle   captures, while streams are captured and destroyed beside and its memory is new
+ *   steps_test cancel   a thread that waits for its memory is cancelled
  *   steps_test elsewhere  its memory is to go out while a context that has none of it is at work
  *   steps_test views    never more is free than there is, however the limit moves
  *   steps_test stay     its memory is to go out, and cannot
  */
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../abi/nvml.h"
 #include "try.h"
@@ -103,6 +106,53 @@ static void beside(void)
 	pthread_join(thread, NULL);
 }
 
+static void gentle(void)
+{
+	CUfunction f = kernel("spin_300ms");
+	CUstream busy, s, other;
+	CUdeviceptr at;
+	CUgraph g;
+
+	OK(cuStreamCreate(&busy, 1));
+	OK(cuStreamCreate(&s, 1));
+	OK(cuStreamCreate(&other, 1));
+	launch(f, busy, NULL);
+	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuMemAlloc_v2(&at, 4000)); /* the first: the arena is made ready */
+	OK(cuStreamBeginCapture_v2(other, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuStreamEndCapture(other, &g));
+	OK(cuStreamDestroy_v2(busy));
+	step("captures");
+	OK(cuStreamEndCapture(s, &g));
+	step("done");
+}
+
+static void *read_it(void *at)
+{
+	uint32_t back;
+
+	try_begin(0);
+	OK(cuMemcpyDtoH_v2(&back, (CUdeviceptr)(uintptr_t)at, 4));
+	pthread_testcancel();
+	return NULL;
+}
+
+static void cancel(void)
+{
+	CUdeviceptr at;
+	pthread_t thread;
+
+	OK(cuMemAlloc_v2(&at, 4000));
+	step("has memory");
+	EXPECT(pthread_create(&thread, NULL, read_it, (void *)(uintptr_t)at) == 0, "a thread");
+	usleep(100000);
+	EXPECT(pthread_cancel(thread) == 0, "cancelled");
+	usleep(100000);
+	step("cancelled");
+	pthread_join(thread, NULL);
+	read_it((void *)(uintptr_t)at);
+}
+
 static pthread_mutex_t until = PTHREAD_MUTEX_INITIALIZER;
 
 static void wait_until(void *arg)
@@ -166,6 +216,10 @@ int main(int argc, char **argv)
 		again();
 	else if (strcmp(what, "beside") == 0)
 		beside();
+	else if (strcmp(what, "gentle") == 0)
+		gentle();
+	else if (strcmp(what, "cancel") == 0)
+		cancel();
 	else if (strcmp(what, "elsewhere") == 0)
 		elsewhere();
 	else if (strcmp(what, "views") == 0)

@@ -3,9 +3,11 @@
  *   swap_test pointers     what a program is told of it is what it is told of any
  *   swap_test blocks LIMIT small ones share chunks: as many fit as there is room for
  *   swap_test forsaken LIMIT  captures that nobody ends keep nothing from being freed
+ *   swap_test twice        two copies of the library in one process; goes on when a line is read
  *   swap_test wait LIMIT   while one thread waits for what was promised to it, others do what they like
  *   swap_test work SECONDS threads take, write, read, free and launch, whatever is moved meanwhile
  */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -96,6 +98,40 @@ static void forsaken(uint64_t limit)
 		OK(cuMemAlloc_v2(&p, limit));
 		OK(cuMemFree_v2(p));
 	}
+}
+
+/* Two copies of the library in one process are two of its container: neither has what the other has. Both move when a
+ * line is read. */
+static void twice(void)
+{
+	void *other = dlmopen(LM_ID_NEWLM, "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+	__typeof__(cuInit) *init;
+	__typeof__(cuDevicePrimaryCtxRetain) *retain;
+	__typeof__(cuCtxSetCurrent) *set;
+	__typeof__(cuMemAlloc_v2) *alloc;
+	__typeof__(cuMemsetD32_v2) *fill;
+	CUdeviceptr mine, its;
+	CUcontext ctx;
+	uint32_t back;
+
+	EXPECT(other != NULL, "%s", dlerror());
+	*(void **)&init = dlsym(other, "cuInit");
+	*(void **)&retain = dlsym(other, "cuDevicePrimaryCtxRetain");
+	*(void **)&set = dlsym(other, "cuCtxSetCurrent");
+	*(void **)&alloc = dlsym(other, "cuMemAlloc_v2");
+	*(void **)&fill = dlsym(other, "cuMemsetD32_v2");
+	OK(cuMemAlloc_v2(&mine, 2 * CHUNK));
+	OK(cuMemsetD32_v2(mine, 1, CHUNK / 2));
+	OK(init(0));
+	OK(retain(&ctx, 0));
+	OK(set(ctx));
+	OK(alloc(&its, 2 * CHUNK));
+	OK(fill(its, 2, CHUNK / 2));
+	puts("both");
+	fflush(stdout);
+	EXPECT(getchar() == '\n', "a line");
+	OK(cuMemcpyDtoH_v2(&back, mine + CHUNK, 4));
+	EXPECT(back == 1, "the first has what the %uth wrote", back);
 }
 
 static CUcontext context;
@@ -240,6 +276,8 @@ int main(int argc, char **argv)
 		pointers();
 	} else if (strcmp(what, "blocks") == 0) {
 		blocks(strtoull(argv[2], NULL, 10));
+	} else if (strcmp(what, "twice") == 0) {
+		twice();
 	} else if (strcmp(what, "forsaken") == 0) {
 		forsaken(strtoull(argv[2], NULL, 10));
 	} else if (strcmp(what, "wait") == 0) {
