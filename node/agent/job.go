@@ -256,10 +256,9 @@ func (a *Agent) bye(j *job, p *process) {
 	if a.jobs[j.id] != j || j.cells[p.cell] != p {
 		return
 	}
-	// Its slots of the arena are free before its bytes are: who has the bytes finds slots.
-	if j.stay.arena != nil {
-		j.stay.reap = j.stay.arena.Reap()
-	}
+	// Its slots of the arena are free with the next beat: to look for them takes as long as their owners are many,
+	// which is a container's own word, and processes end as often as it likes. Who needs one sooner looks itself.
+	j.stay.reap = true
 	j.pages.Rules.SetLive(p.cell, false)
 	j.pages.Rules.PID[p.cell].Store(0)
 	j.cells[p.cell] = nil
