@@ -354,6 +354,24 @@ func TestWhoDoesNotGoIsNotWaitedForAlone(t *testing.T) {
 	}
 }
 
+// TestWhoSaysAtOnceThatItCannotGo is not asked again at once, without an end.
+func TestWhoSaysAtOnceThatItCannotGo(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	owner := w.begin(Request{Devices: 1, Memory: 32 * roomStep, Policy: Lend})
+	stuck := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	owner.cell.Lacks[0].Store(16 * roomStep / wire.Chunk)
+	before := stuck.stay.place
+	for range 1000 { // in ten seconds
+		w.t += int64(10 * time.Millisecond)
+		w.a.arrange()
+		w.a.unmoved(stuck.job, stuck.stay.place, "no")
+		stuck.moves()
+	}
+	if n := stuck.stay.place - before; n < 10 || n > 30 {
+		t.Errorf("it was told to go and come %d times", n)
+	}
+}
+
 // TestWhoComesInIsTurnedAround has an owner want what one who borrows is about to
 // have, whose process is stopped on its way in, or for which there is no room.
 func TestWhoComesInIsTurnedAround(t *testing.T) {
