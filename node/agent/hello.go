@@ -55,6 +55,9 @@ func (a *Agent) hello(j *job, p *process, uid int, m wire.Message, had []int) (_
 		}
 		if p.cell >= 0 {
 			j.cells[p.cell], j.awaited[p.cell] = p, false
+			if m.Cell != 0 && !p.looks && j.state() == Out {
+				j.stay.reached, j.stay.asked = j.stay.place-1, 0 // not all of it is out before this one says so
+			}
 			if j.lost == (wire.Identity{}) && !slices.Contains(j.awaited[:], true) {
 				j.until = time.Time{} // all are back
 			}
