@@ -182,7 +182,7 @@ func (a *Agent) yields(v victim, w wish, at int64) bool {
 	switch {
 	case v.rank == 0 && w.claim > 0:
 		return true // on its way in, too, which may take it long
-	case state == Returning:
+	case state == Returning && !a.late(v.job, at):
 		return false
 	case v.idle:
 		return true

@@ -392,6 +392,29 @@ func TestWhoComesInIsTurnedAround(t *testing.T) {
 	}
 }
 
+// TestWhoNeverComesInIsTurnedAround has one that borrows never say that it is in:
+// its equal has its turn, not at once, but in the end.
+func TestWhoNeverComesInIsTurnedAround(t *testing.T) {
+	w := newWorld(t.TempDir(), 1, t.Fatalf)
+	first := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	w.a.move(first.job)
+	first.moves()
+	first.cell.Asleep.Store(1)
+	w.a.arrange()
+	second := w.begin(Request{Devices: 1, Memory: 28 * roomStep, Policy: Borrow})
+	second.cell.Asleep.Store(1)
+	for i := range 60 {
+		w.t += int64(time.Second)
+		w.a.arrange()
+		if i < 20 && first.state() != Returning {
+			t.Fatalf("it is turned around at once:%s", w)
+		}
+	}
+	if first.state() != Leaving {
+		t.Errorf("its equal waits:%s", w)
+	}
+}
+
 // TestWhoSaysThatNothingCanGoIsAsked has one who borrows say that all that it has
 // is such as cannot be swapped: it was promised none of that, so the owner has it.
 func TestWhoSaysThatNothingCanGoIsAsked(t *testing.T) {
