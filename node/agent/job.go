@@ -184,28 +184,6 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	}
 }
 
-// caller says who has connected, by the kernel's word.
-func caller(conn *net.UnixConn) (p *process, uid int, err error) {
-	p = &process{cell: -1, conn: conn}
-	if p.pid, uid, err = wire.Peer(conn); err != nil {
-		return nil, 0, err
-	}
-	if p.started, err = started(p.pid); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return nil, 0, err
-	}
-	return p, uid, nil
-}
-
-// lives reports whether a process has not ended, as far as the agent can know: its
-// connection may go on without it, where another one has inherited that.
-func (p *process) lives() bool {
-	since, err := started(p.pid)
-	if errors.Is(err, os.ErrProcessDone) {
-		return p.pid == 0 // its number is not known here
-	}
-	return err != nil || since == p.started
-}
-
 // receive reads a packet, and the descriptors that may come with it: of cells
 // and of an arena. They are the caller's whatever else is told: an empty packet
 // looks like the end, and brings them all the same.
