@@ -173,13 +173,16 @@ func (a *Agent) idle(j *job, at int64) bool { return at-j.stay.active >= int64(a
 // yields reports whether a job goes out so that another has what it wants.
 func (a *Agent) yields(v victim, w wish, at int64) bool {
 	state := v.state()
-	if state != In && state != Returning || !v.swappable() || at < v.stay.until && w.claim == 0 {
+	if state != In && state != Returning || !v.swappable() {
+		return false
+	}
+	if left := v.stay.until - at; left > 0 && w.claim == 0 || left > int64(stuckFor-askAgain) {
 		return false
 	}
 	switch {
 	case v.rank == 0 && w.claim > 0:
 		return true // on its way in, too, which may take it long
-	case state == Returning:
+	case state == Returning && !a.late(v.job, at):
 		return false
 	case v.idle:
 		return true

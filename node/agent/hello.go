@@ -3,6 +3,8 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -10,6 +12,28 @@ import (
 
 	"github.com/weir-gpu/weir/node/wire"
 )
+
+// caller says who has connected, by the kernel's word.
+func caller(conn *net.UnixConn) (p *process, uid int, err error) {
+	p = &process{cell: -1, conn: conn}
+	if p.pid, uid, err = wire.Peer(conn); err != nil {
+		return nil, 0, err
+	}
+	if p.started, err = started(p.pid); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return nil, 0, err
+	}
+	return p, uid, nil
+}
+
+// lives reports whether a process has not ended, as far as the agent can know: its
+// connection may go on without it, where another one has inherited that.
+func (p *process) lives() bool {
+	since, err := started(p.pid)
+	if errors.Is(err, os.ErrProcessDone) {
+		return p.pid == 0 // its number is not known here
+	}
+	return err != nil || since == p.started
+}
 
 // hello gives who has connected its cell, if it lives. had are the descriptors
 // of the cells that it had at an agent before, and of its arena, if any; they
@@ -56,6 +80,9 @@ func (a *Agent) hello(j *job, p *process, uid int, m wire.Message, had []int) (_
 		}
 		if p.cell >= 0 {
 			j.cells[p.cell], j.awaited[p.cell] = p, false
+			if m.Cell != 0 && !p.looks && j.state() == Out {
+				j.stay.reached, j.stay.asked = j.stay.place-1, 0 // not all of it is out before this one says so
+			}
 			if j.lost == (wire.Identity{}) && !slices.Contains(j.awaited[:], true) {
 				j.until = time.Time{} // all are back
 			}

@@ -184,28 +184,6 @@ func (j *job) talk(a *Agent, conn *net.UnixConn) {
 	}
 }
 
-// caller says who has connected, by the kernel's word.
-func caller(conn *net.UnixConn) (p *process, uid int, err error) {
-	p = &process{cell: -1, conn: conn}
-	if p.pid, uid, err = wire.Peer(conn); err != nil {
-		return nil, 0, err
-	}
-	if p.started, err = started(p.pid); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return nil, 0, err
-	}
-	return p, uid, nil
-}
-
-// lives reports whether a process has not ended, as far as the agent can know: its
-// connection may go on without it, where another one has inherited that.
-func (p *process) lives() bool {
-	since, err := started(p.pid)
-	if errors.Is(err, os.ErrProcessDone) {
-		return p.pid == 0 // its number is not known here
-	}
-	return err != nil || since == p.started
-}
-
 // receive reads a packet, and the descriptors that may come with it: of cells
 // and of an arena. They are the caller's whatever else is told: an empty packet
 // looks like the end, and brings them all the same.
@@ -256,10 +234,9 @@ func (a *Agent) bye(j *job, p *process) {
 	if a.jobs[j.id] != j || j.cells[p.cell] != p {
 		return
 	}
-	// Its slots of the arena are free before its bytes are: who has the bytes finds slots.
-	if j.stay.arena != nil {
-		j.stay.reap = j.stay.arena.Reap()
-	}
+	// Its slots of the arena are free with the next beat: to look for them takes as long as their owners are many,
+	// which is a container's own word, and processes end as often as it likes. Who needs one sooner looks itself.
+	j.stay.reap = true
 	j.pages.Rules.SetLive(p.cell, false)
 	j.pages.Rules.PID[p.cell].Store(0)
 	j.cells[p.cell] = nil

@@ -113,6 +113,13 @@ func (a *Agent) measure(j *job, took int64) {
 	}
 }
 
+// A job that could not go out is left alone for so long, but by who was promised
+// what it has: by them for askAgain, as it says so as often as it likes.
+const (
+	stuckFor = time.Minute
+	askAgain = time.Second
+)
+
 // unmoved takes in that a job cannot go out. It stays for a while.
 func (a *Agent) unmoved(j *job, place uint32, why string) {
 	if a.jobs[j.id] != j || j.stay.place != place || j.state() != Leaving {
@@ -120,7 +127,7 @@ func (a *Agent) unmoved(j *job, place uint32, why string) {
 	}
 	a.log.Warn("job was not swapped out", "job", j.id, "why", why)
 	j.stay.stuck, j.stay.held = why, false
-	j.stay.until = a.clock() + int64(time.Minute)
+	j.stay.until = a.clock() + int64(stuckFor)
 	a.move(j)
 }
 

@@ -261,3 +261,20 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 	}
 }
+
+// writes has somebody write in cells all the while, until it is stopped.
+func writes(step func(n uint64)) (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := uint64(0); ; n++ {
+			select {
+			case <-end:
+				return
+			default:
+				step(n)
+			}
+		}
+	}()
+	return func() { close(end); <-done }
+}

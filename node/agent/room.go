@@ -18,8 +18,8 @@ const (
 	idleMemory = 5 * time.Second // a job's memory is idle when it did nothing for so long
 	leastStay  = 5 * time.Second // a job that borrows is left alone for so long by its equals
 	staysCosts = 10              // and for so many times as long as it takes to move it
-	// goesWithin is how long one that was told to go out is waited for alone, if its memory moves within that.
-	goesWithin = int64(30 * time.Second)
+	// movesWithin is how long one that was told to go out or in is waited for, if its memory moves within that.
+	movesWithin = int64(30 * time.Second)
 )
 
 // cushion is what a job may take without asking while others have what it has
@@ -210,15 +210,20 @@ func (j *job) sheds(part int) uint64 {
 }
 
 // leaving is what will be free of a device when those have gone who are going.
-// Who has not gone for long may be stopped: it is not waited for alone.
+// Who is late is not waited for alone.
 func (a *Agent) leaving(device int, at int64) (bytes int64) {
 	for _, j := range a.jobs {
-		if i := j.part(device); i >= 0 && j.state() == Leaving &&
-			at-max(j.stay.asked, j.stay.since) < max(goesWithin, staysCosts*a.cost(j, outward)) {
+		if i := j.part(device); i >= 0 && j.state() == Leaving && !a.late(j, at) {
 			bytes += int64(j.sheds(i))
 		}
 	}
 	return bytes
+}
+
+// late reports whether a job should have moved long ago, as it was told: by now it
+// may be stopped.
+func (a *Agent) late(j *job, at int64) bool {
+	return at-max(j.stay.asked, j.stay.since) >= max(movesWithin, staysCosts*a.cost(j, int(j.stay.place%2)))
 }
 
 // lent is what of a job's promise others have, or may have.

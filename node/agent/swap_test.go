@@ -244,3 +244,30 @@ func TestAContextIsAwaited(t *testing.T) {
 	}
 	w.used(300*mib, 300*mib)
 }
+
+// TestWhoComesBackIsNotOut has a process lose its connection while its job goes
+// out, and come back when the others have: its memory is where it was.
+func TestWhoComesBackIsNotOut(t *testing.T) {
+	n := newLender(t)
+	job := n.lends(64 * mib)
+	first, second := connect(t, job.Socket), connect(t, job.Socket)
+	second.use.Charged.Store(8 * mib)
+	second.use.Swappable.Store(8 * mib)
+	n.eventually("the arena is there", func() error { return n.swap(job.ID, agent.Out) })
+	second.Close()
+	cellOf(t, first).Placed.Store(1)
+	first.say(t, wire.Message{Kind: wire.Placed, Lease: 1})
+	n.state(agent.Out)
+	back := wire.Message{Kind: wire.Hello, Device: wire.Magic, Lease: wire.Version, Cell: uint32(second.cell) + 1}
+	again, err := hello(t, job.Socket, back, second.cells, second.arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := n.node().Jobs[0]; j.State != agent.Leaving {
+		t.Errorf("%+v", j)
+	}
+	again.use.Swapped.Store(8 * mib)
+	cellOf(t, again).Placed.Store(1)
+	again.say(t, wire.Message{Kind: wire.Placed, Lease: 1})
+	n.state(agent.Out)
+}
