@@ -87,7 +87,8 @@ func (j *job) listen(a *Agent) error {
 }
 
 // socket opens what the job's user may connect to, or whoever is given the
-// folder that it is in.
+// folder that it is in. The folder is the agent's: what it writes down of the job
+// is there, and who could change that would have more after a restart.
 func (j *job) socket(a *Agent) (*net.UnixListener, error) {
 	dir, held := a.door(j), j.request.Hold != nil
 	if err := os.MkdirAll(a.path(j.id), 0o700); err != nil {
@@ -96,11 +97,13 @@ func (j *job) socket(a *Agent) (*net.UnixListener, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, "weir.sock")
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	// It takes the place of the one before: a process that begins meanwhile finds a
+	// socket, and waits. Where it found none it would be nobody's, and free.
+	path, next := filepath.Join(dir, "weir.sock"), filepath.Join(dir, "next.sock")
+	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: next, Net: "unixpacket"})
 	if err != nil {
 		return nil, fmt.Errorf("making the job's socket: %w", err)
 	}
@@ -108,11 +111,11 @@ func (j *job) socket(a *Agent) (*net.UnixListener, error) {
 	if held {
 		// The folder around is the agent's alone. Users in a container are not
 		// those of the machine.
-		err = errors.Join(os.Chmod(dir, 0o755), os.Chmod(path, 0o666))
+		err = errors.Join(os.Chmod(dir, 0o755), os.Chmod(next, 0o666))
 	} else {
-		err = errors.Join(os.Chown(dir, j.request.UID, -1), os.Chown(path, j.request.UID, -1))
+		err = errors.Join(os.Chmod(dir, 0o711), os.Chown(next, j.request.UID, -1), os.Chmod(next, 0o600))
 	}
-	if err != nil {
+	if err = errors.Join(err, os.Rename(next, path)); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("giving the job's socket to its user: %w", err)
 	}

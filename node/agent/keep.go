@@ -96,6 +96,9 @@ func (a *Agent) takeOver() error {
 
 // adopt goes on with a job, if it still lives.
 func (a *Agent) adopt(id string) error {
+	if err := own(a.path(id)); err != nil {
+		return err
+	}
 	text, err := os.ReadFile(filepath.Join(a.path(id), "job.json"))
 	if err != nil {
 		return err
