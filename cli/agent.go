@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -192,7 +193,22 @@ func (s *session) topAgent(ctx context.Context, out output) error {
 // alone reports whether there is an agent on this machine and no cluster.
 func (s *session) alone() bool {
 	_, err := s.config().ClientConfig()
-	return err != nil && anyExists([]string{filepath.Join(s.agentDir(), "agent.sock")})
+	return err != nil && s.hasAgent()
+}
+
+// orMachine says how to see this machine's GPUs where a cluster that was here
+// once cannot be reached: its kubeconfig outlives it.
+func (s *session) orMachine(err error) error {
+	var unreachable *url.Error
+	if !errors.As(err, &unreachable) || !s.hasAgent() {
+		return err
+	}
+	code, sentence := s.verdict(err)
+	return coded{code, errors.New(sentence + "; this machine's own GPUs are shown by weir top --machine")}
+}
+
+func (s *session) hasAgent() bool {
+	return anyExists([]string{filepath.Join(s.agentDir(), "agent.sock")})
 }
 
 var errNoProgram = errors.New("no program is named: write it after --, such as weir run --gpu 0.25 -- python train.py")

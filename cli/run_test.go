@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -154,5 +157,17 @@ func TestSwap(t *testing.T) {
 	b.kubecf = filepath.Join(dir, "none")
 	if _, out, _ := b.run("top"); !strings.Contains(out, "Arena: 36Mi of 100Mi left") || !strings.Contains(out, "lend") {
 		t.Errorf("top says\n%s", out)
+	}
+	// The kubeconfig of a cluster that was here once.
+	gone := &url.Error{Op: "Get", URL: "https://127.0.0.1:1/api", Err: &net.OpError{Op: "dial", Err: errors.New("connection refused")}}
+	for folder, hint := range map[string]bool{dir: true, t.TempDir(): false} {
+		s := &session{started: true, getenv: func(string) string { return folder }}
+		_, said := s.verdict(s.orMachine(gone))
+		if !strings.Contains(said, "start it (weir up)") || strings.Contains(said, "weir top --machine") != hint {
+			t.Errorf("with an agent: %v; top says %q", hint, said)
+		}
+	}
+	if _, out, _ := b.run("top", "--machine"); !strings.Contains(out, "Arena: 36Mi of 100Mi left") {
+		t.Errorf("top --machine says\n%s", out)
 	}
 }

@@ -43,9 +43,9 @@ of this machine that weir agent shares.`,
 				return s.topAgent(cmd.Context(), out)
 			}
 			if once || out.data() || !text.IsTerminal(s.out) {
-				return s.topOnce(cmd.Context(), out)
+				return s.orMachine(s.topOnce(cmd.Context(), out))
 			}
-			return s.topLive(cmd.Context(), every)
+			return s.orMachine(s.topLive(cmd.Context(), every))
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "print once and end")
