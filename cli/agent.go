@@ -200,7 +200,7 @@ func (s *session) alone() bool {
 // once cannot be reached: its kubeconfig outlives it.
 func (s *session) orMachine(err error) error {
 	var unreachable *url.Error
-	if !errors.As(err, &unreachable) || !s.hasAgent() {
+	if !errors.As(err, &unreachable) || errors.Is(err, context.Canceled) || !s.hasAgent() {
 		return err
 	}
 	code, sentence := s.verdict(err)

@@ -167,6 +167,11 @@ func TestSwap(t *testing.T) {
 			t.Errorf("with an agent: %v; top says %q", hint, said)
 		}
 	}
+	stopped := &url.Error{Op: "Get", URL: gone.URL, Err: context.Canceled}
+	s := &session{started: true, getenv: func(string) string { return dir }}
+	if code, said := s.verdict(s.orMachine(stopped)); code != exitStopped || said != "" {
+		t.Errorf("exit %d, and top says %q", code, said)
+	}
 	if _, out, _ := b.run("top", "--machine"); !strings.Contains(out, "Arena: 36Mi of 100Mi left") {
 		t.Errorf("top --machine says\n%s", out)
 	}
