@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -125,6 +126,15 @@ func (h *hand) place(to uint32) {
 	wire.Wake(&h.pages.Rules.Place)
 }
 
+// placed is where it says that its memory is.
+func (h *hand) placed() uint32 { return h.pages.Cells.Cell[0].Placed.Load() }
+
+// reaches waits until its memory is at a place.
+func (h *hand) reaches(place uint32) {
+	h.t.Helper()
+	h.sees(fmt.Sprintf("its memory is at place %d", place), func() bool { return h.placed() == place })
+}
+
 // hears waits until the process says something of a kind.
 func (h *hand) hears(kind wire.Kind) wire.Message {
 	h.t.Helper()
@@ -212,11 +222,11 @@ func TestWhatIsCapturedEnds(t *testing.T) {
 		p.at("captures")
 		h.place(1)
 		time.Sleep(100 * time.Millisecond)
-		if h.pages.Cells.Cell[0].Placed.Load() == 1 {
+		if h.placed() == 1 {
 			t.Error("it went out while something was captured")
 		}
 		p.goesOn()
-		h.sees("it is out", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 1 })
+		h.reaches(1)
 		p.at("captured")
 		h.place(2)
 		p.ends()
@@ -243,11 +253,11 @@ func TestAThreadIsCancelled(t *testing.T) {
 	p := w.stepping("cancel")
 	p.at("has memory")
 	h.place(1)
-	h.sees("it is out", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 1 })
+	h.reaches(1)
 	p.goesOn()
 	p.at("cancelled")
 	h.place(2)
-	h.sees("it is in", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 2 })
+	h.reaches(2)
 	p.ends()
 }
 
@@ -260,11 +270,11 @@ func TestWorkOfAnyContextIsWaitedFor(t *testing.T) {
 	p.at("at work")
 	h.place(1)
 	time.Sleep(300 * time.Millisecond)
-	if h.pages.Cells.Cell[0].Placed.Load() == 1 {
+	if h.placed() == 1 {
 		t.Error("it went out while a context was at work")
 	}
 	p.goesOn()
-	h.sees("it is out", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 1 })
+	h.reaches(1)
 	p.at("done")
 	h.place(2)
 	p.ends()
@@ -333,7 +343,7 @@ func TestWhatIsLostIsSaidAgain(t *testing.T) {
 		t.Errorf("it says that it is not at %d: %s", m.Lease, m.Text)
 	}
 	h.place(2)
-	h.sees("it is in", func() bool { return h.pages.Cells.Cell[0].Placed.Load() == 2 })
+	h.reaches(2)
 	p.ends()
 }
 
